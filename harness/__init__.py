@@ -1,0 +1,1 @@
+"""Integration tests of real docker-mailserver deployments on Podman."""
