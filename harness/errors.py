@@ -1,0 +1,45 @@
+"""What can go wrong that is not the mail server's doing.
+
+A `HarnessError` means that the harness or the computer that it runs on failed: pytest reports
+it as an *error*. An expectation that the deployed mail server does not meet is an
+`AssertionError`: pytest reports it as a *failure*. The two never mix.
+"""
+
+from __future__ import annotations
+
+
+class HarnessError(Exception):
+    """The harness or its host failed.
+
+    Args:
+        message: what happened, naming the place (a file, a command, a machine).
+        hint: what the reader should do next, in one line.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  → {self.hint}" if self.hint else self.message
+
+
+class ScenarioError(HarnessError):
+    """A scenario folder is wrong: names the file, the key and the remedy."""
+
+
+class HostError(HarnessError):
+    """This computer lacks something: a right, a device, a package, space, a network."""
+
+
+class MachineError(HarnessError):
+    """A machine did not do what a machine must: boot, answer, run a command."""
+
+
+class CommandError(MachineError):
+    """A command on a machine ended otherwise than it had to."""
+
+
+class DeploymentError(HarnessError):
+    """The operator's files did not lead to a mail server that answers."""

@@ -1,0 +1,114 @@
+"""The record of a run: plain facts, written down as they happen.
+
+An observation never judges. It says what was tried, from where, and what was seen, with the
+evidence beside it. Verdicts are made elsewhere, from observations only.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+Json = None | bool | int | float | str | list[Any] | dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One fact.
+
+    Attributes:
+        kind: what sort of fact (`port`, `banner`, `relay`, `client_address`, …).
+        subject: what it is about, within the kind (`25`, `nmap-07`, `587 good password`, …).
+        outcome: what was seen, one word or a short phrase (`open`, `refused`, `554`, …).
+        vantage: from where, or None where that makes no sense.
+        scenario: the scenario variant's id.
+        at: seconds since the epoch.
+        evidence: reply lines, log lines, addresses, seconds: whatever shows it.
+    """
+
+    kind: str
+    subject: str
+    outcome: str
+    vantage: str | None = None
+    scenario: str = ""
+    at: float = 0.0
+    evidence: Mapping[str, Json] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        where = f" from {self.vantage}" if self.vantage else ""
+        shown = ", ".join(f"{key}={value!r}" for key, value in self.evidence.items())
+        return f"{self.kind} {self.subject}{where}: {self.outcome}" + (
+            f" ({shown})" if shown else ""
+        )
+
+
+class Observations:
+    """The observations of one deployment, kept in memory and appended to a JSON lines file.
+
+    Args:
+        scenario: the id that every observation here carries.
+        path: the file to append to, or None to keep them in memory only. Several processes may
+            append to the same file: every line is one write.
+    """
+
+    def __init__(self, scenario: str, path: Path | None = None) -> None:
+        self.scenario = scenario
+        self.path = path
+        self._all: list[Observation] = []
+        self._lock = threading.Lock()
+
+    def record(
+        self,
+        kind: str,
+        subject: str,
+        outcome: str,
+        vantage: str | None = None,
+        **evidence: Json,
+    ) -> Observation:
+        """Write one fact down, now."""
+        seen = Observation(
+            kind, str(subject), str(outcome), vantage, self.scenario, time.time(), evidence
+        )
+        line = json.dumps(asdict(seen), ensure_ascii=False, default=str) + "\n"
+        with self._lock:
+            self._all.append(seen)
+            if self.path is not None:
+                with self.path.open("a", encoding="utf-8") as file:
+                    file.write(line)
+        return seen
+
+    def __iter__(self) -> Iterator[Observation]:
+        return iter(tuple(self._all))
+
+    def find(
+        self,
+        kind: str,
+        subject: str | None = None,
+        vantage: str | None = None,
+        outcome: str | None = None,
+    ) -> list[Observation]:
+        """All observations that match, in the order in which they were made."""
+        return [
+            seen
+            for seen in self
+            if seen.kind == kind
+            and subject in (None, seen.subject)
+            and vantage in (None, seen.vantage)
+            and outcome in (None, seen.outcome)
+        ]
+
+    def one(self, kind: str, subject: str, vantage: str | None = None) -> Observation:
+        """The latest observation that matches.
+
+        Raises:
+            AssertionError: nothing of the sort was observed, so nothing can be said about it.
+        """
+        found = self.find(kind, subject, vantage)
+        where = f" from {vantage}" if vantage else ""
+        assert found, f"not observed: {kind} {subject}{where}"
+        return found[-1]
