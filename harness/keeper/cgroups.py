@@ -1,0 +1,91 @@
+"""A cgroup for each machine, so that it can be killed as a whole and cannot see its neighbours.
+
+Machines that share a cgroup see each other's units and hang at shutdown, and a process that has
+escaped its parent is still in its cgroup: this is how a run that was killed is cleaned up.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+PARENT = "dms-harness"
+KILL_WITHIN = 5.0
+"""Seconds in which killed processes must be gone."""
+
+
+def v2_root() -> Path | None:
+    """Where the unified hierarchy is mounted, or None."""
+    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
+        fields, _, kind = line.partition(" - ")
+        if kind.startswith("cgroup2 "):
+            return Path(fields.split()[4])
+    return None
+
+
+def path_of(name: str) -> Path:
+    """The directory of a run's cgroup.
+
+    Raises:
+        FileNotFoundError: this computer has no unified hierarchy.
+    """
+    root = v2_root()
+    if root is None:
+        raise FileNotFoundError("no cgroup v2 hierarchy is mounted")
+    return root / PARENT / name
+
+
+def create(name: str) -> Path:
+    """Make a cgroup with all controllers that its parents can give."""
+    path = path_of(name)
+    path.mkdir(parents=True, exist_ok=True)
+    # The root's own settings belong to the host's systemd and are left as they are.
+    for folder in (path.parent, path):
+        offered = (folder / "cgroup.controllers").read_text(encoding="utf-8").split()
+        if folder != path and offered:
+            enable = " ".join(f"+{controller}" for controller in offered)
+            (folder / "cgroup.subtree_control").write_text(enable, encoding="utf-8")
+    return path
+
+
+def controllers(name: str) -> list[str]:
+    """The controllers that a cgroup offers to what runs in it."""
+    return (path_of(name) / "cgroup.controllers").read_text(encoding="utf-8").split()
+
+
+def processes(name: str) -> list[int]:
+    """All process ids in a cgroup and below it."""
+    pids = []
+    for file in path_of(name).rglob("cgroup.procs"):
+        try:
+            pids += [int(pid) for pid in file.read_text(encoding="ascii").split()]
+        except OSError:
+            continue  # the directory went while it was read
+    return pids
+
+
+def remove(name: str) -> bool:
+    """Kill everything in a cgroup, then remove it from the leaves up; tell whether it was there.
+
+    Raises:
+        OSError: something in it does not die.
+    """
+    path = path_of(name)
+    if not path.is_dir():
+        return False
+    (path / "cgroup.kill").write_text("1", encoding="ascii")
+    deadline = time.monotonic() + KILL_WITHIN
+    while True:
+        try:
+            for folder in sorted(path.rglob("*/"), key=lambda each: -len(each.parts)):
+                folder.rmdir()
+            path.rmdir()
+        except FileNotFoundError:
+            continue  # a directory went while it was read: look again
+        except OSError:
+            # Killed processes leave their cgroup a moment later; no event tells of the last one.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+        else:
+            return True

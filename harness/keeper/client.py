@@ -1,0 +1,173 @@
+"""The run's end of the keeper: starts it, asks it for resources, and lives on its goodwill."""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HostError
+
+ROOT = os.geteuid() == 0
+
+
+def ignore_progress(_: str) -> None:
+    """For calls that take no time."""
+
+
+def privileged() -> list[str]:
+    """The words to put before a command that needs root.
+
+    Raises:
+        HostError: this user is not root and cannot become root without a password.
+    """
+    if ROOT:
+        return []
+    if shutil.which("sudo") is None:
+        raise HostError("not root, and there is no sudo", "run as root, or install sudo")
+    asked = subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
+    if asked.returncode != 0:
+        raise HostError(
+            "not root, and sudo asks for a password",
+            "run `sudo -v` first, allow sudo without a password, or run as root",
+        )
+    return ["sudo", "-n", "--"]
+
+
+class Keeper:
+    """A running keeper.
+
+    Args:
+        cache: the harness's folder in the user's cache directory.
+        label: says what it is for; part of the names of all its resources.
+
+    Raises:
+        HostError: it did not start; the text is its own.
+    """
+
+    def __init__(self, cache: Path, label: str) -> None:
+        cache.mkdir(parents=True, exist_ok=True)
+        self.cache = cache
+        self.owner = f"{label}-{os.getpid()}-{secrets.token_hex(2)}"
+        # sudo keeps neither the environment nor open files beyond the standard ones: the keeper
+        # finds its code by this path, and standard input is its line of life.
+        code = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})"
+        command = [
+            *privileged(),
+            *(sys.executable, "-I", "-S", "-c"),
+            f"{code}; sys.argv[0] = 'dms-harness-keeper'; import harness.keeper.__main__",
+            *("--cache", str(cache), "--owner", self.owner, "--uid", str(os.getuid())),
+        ]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            cwd="/",
+        )
+        assert self._process.stdout is not None
+        try:
+            ready = json.loads(self._process.stdout.readline())
+            self.socket = Path(ready["socket"])
+        except (ValueError, KeyError) as error:
+            _, stderr = self._process.communicate()
+            said = ready["error"] if isinstance(error, KeyError) else stderr.strip()
+            raise HostError(
+                f"the keeper did not start: {said}", "see `dms-harness doctor`"
+            ) from None
+
+    def call(
+        self, verb: str, progress: Callable[[str], None] = ignore_progress, **arguments: Any
+    ) -> dict[str, Any]:
+        """Ask for something and wait for it.
+
+        Raises:
+            OSError: the keeper could not do it.
+            HostError: the keeper is gone.
+        """
+        result, fds = self._ask(verb, progress, arguments)
+        assert not fds
+        return result
+
+    def open_socket(
+        self,
+        machine: str,
+        family: socket.AddressFamily,
+        kind: socket.SocketKind,
+        bind: tuple[str, int] | None = None,
+        listen: bool = False,
+    ) -> socket.socket:
+        """A socket in a machine's outside namespace, non-blocking and close-on-exec.
+
+        Raises:
+            OSError: the address cannot be bound to.
+        """
+        _, fds = self._ask(
+            "socket",
+            ignore_progress,
+            {"name": machine, "family": family, "kind": kind, "bind": bind, "listen": listen},
+        )
+        sock = socket.socket(fileno=fds[0])
+        sock.setblocking(False)
+        return sock
+
+    def _ask(
+        self, verb: str, progress: Callable[[str], None], arguments: dict[str, Any]
+    ) -> tuple[dict[str, Any], list[int]]:
+        fds = array.array("i")
+        with socket.socket(socket.AF_UNIX) as line:
+            try:
+                line.connect(str(self.socket))
+                line.sendall(json.dumps({"verb": verb, **arguments}).encode() + b"\n")
+                received = b""
+                while True:
+                    chunk, control, _, _ = line.recvmsg(1 << 16, socket.CMSG_SPACE(4))
+                    if not chunk:
+                        raise HostError(
+                            f"the keeper ended while it was asked for {verb!r}",
+                            "something killed it; `dms-harness clean` removes what is left",
+                        )
+                    for _, _, data in control:
+                        fds.frombytes(data[: len(data) // 4 * 4])
+                    received += chunk
+                    *lines, received = received.split(b"\n")
+                    for text in lines:
+                        message = json.loads(text)
+                        if "progress" in message:
+                            progress(message["progress"])
+                            continue
+                        result: dict[str, Any] = message["result"]
+                        if "error" in result:
+                            raise OSError(result.get("errno") or 0, result["error"])
+                        return result, list(fds)
+            except (FileNotFoundError, ConnectionError) as error:
+                if isinstance(error, OSError) and line.fileno() >= 0 and self._alive():
+                    raise
+                raise HostError(
+                    "the keeper is gone", "`dms-harness clean` removes what is left"
+                ) from error
+
+    def _alive(self) -> bool:
+        return self._process.poll() is None
+
+    def close(self, within: float = 20.0) -> str:
+        """Let everything go and wait until it is gone.
+
+        Returns:
+            What the keeper complained about, empty if nothing.
+        """
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.stdin = None
+        said, errors = self._process.communicate(timeout=within)
+        return (said + errors).strip()

@@ -1,0 +1,331 @@
+"""The keeper's verbs, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from harness.keeper import cgroups, hostcheck, netns
+from harness.keeper.container import Container, ContainerSpec, make_devices
+from harness.keeper.store import TEMPORARY, Store, free_bytes
+from harness.ledger import Entry, Ledger, Remover, Swept, sweep
+
+RUNTIME = Path("/run/dms-harness")
+PRIVATE = Path("/run/systemd/nspawn")
+"""systemd-nspawn wants a tmpfs here; the keeper's own mount namespace always has one."""
+DEVICES = PRIVATE / "dms-harness-devices"
+Reply = tuple[dict[str, Any], list[int]]
+Progress = Callable[[str], Awaitable[None]]
+
+
+class Keeper:
+    """Owns the resources of one run.
+
+    Args:
+        cache: the harness's folder in the user's cache directory.
+        owner: unique name of the process that it works for.
+        uid: who may talk to it.
+    """
+
+    def __init__(self, cache: Path, owner: str, uid: int) -> None:
+        self.cache = cache
+        self.owner = owner
+        self.uid = uid
+        self.store = Store(cache)
+        self.runtime = RUNTIME / owner
+        self.containers: dict[str, Container] = {}
+        self.removers: dict[str, Remover] = {
+            "cgroup": cgroups.remove,
+            "snapshot": self.store.delete,
+            "folder": _remove_folder,
+            "file": _remove_file,
+        }
+        self.ledger: Ledger
+        self.swept = Swept()
+        self._ended = asyncio.Event()
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Take possession: the ledger first, then what dead runs left, then an own folder.
+
+        Raises:
+            OSError: this computer lacks something that every machine needs.
+        """
+        netns.leave_host_mounts()
+        for path in (netns.NAMES, PRIVATE):
+            netns.mount_tmpfs(path)
+        self.store.mount()
+        self.ledger = Ledger(self.cache / "ledger", self.owner)
+        self.swept = sweep(self.cache / "ledger", self.removers)
+        self.ledger.note("folder", str(self.runtime))
+        self.runtime.mkdir(parents=True)
+        os.chown(self.runtime, self.uid, -1)
+        make_devices(DEVICES)
+
+    async def serve(self, ready: Callable[[], None]) -> None:
+        """Answer requests until the run ends, then take everything down."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self._ended.set)
+        path = self.runtime / "keeper.sock"
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+            os.chown(path, self.uid, -1)
+            path.chmod(0o600)
+            listener.listen(64)
+            listener.setblocking(False)
+            accepting = asyncio.create_task(self._accept(listener))
+            loop.add_reader(0, self._on_stdin)
+            ready()
+            await self._ended.wait()
+            loop.remove_reader(0)
+            accepting.cancel()
+        await self.take_down()
+
+    def _on_stdin(self) -> None:
+        """The run holds the other end of standard input: its end is the run's end."""
+        if not os.read(0, 4096):
+            self._ended.set()
+
+    async def take_down(self) -> None:
+        """Remove every resource that the ledger lists, machines at once, newest first."""
+        await asyncio.gather(
+            *(self.do_remove_machine(None, name) for name in list(self.containers)),
+            return_exceptions=True,
+        )
+        for entry in reversed(self.ledger.entries.copy()):
+            try:
+                await asyncio.to_thread(self.ledger.remove, entry, self.removers)
+            except OSError as error:
+                print(f"keeper: {entry} is still there: {error}", flush=True)
+        self.ledger.close()
+
+    # -- requests ------------------------------------------------------------------------------
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        tasks = set()
+        while True:
+            connection, _ = await loop.sock_accept(listener)
+            task = asyncio.create_task(self._answer(connection))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+    async def _answer(self, connection: socket.socket) -> None:
+        """Answer one request: a JSON line, then progress lines, then one result line."""
+        loop = asyncio.get_running_loop()
+
+        async def progress(text: str) -> None:
+            await loop.sock_sendall(connection, json.dumps({"progress": text}).encode() + b"\n")
+
+        with connection:
+            connection.setblocking(False)
+            try:
+                line = b""
+                while not line.endswith(b"\n"):
+                    chunk = await loop.sock_recv(connection, 1 << 16)
+                    if not chunk:
+                        return
+                    line += chunk
+                request = json.loads(line)
+                verb = getattr(self, f"do_{request.pop('verb')}")
+                try:
+                    reply, fds = await verb(progress, **request)
+                except OSError as error:
+                    reply, fds = {"error": str(error), "errno": error.errno}, []
+                payload = json.dumps({"result": reply}).encode() + b"\n"
+                if fds:
+                    # Small enough for the socket's buffer: never a partial send.
+                    socket.send_fds(connection, [payload], fds)
+                    for fd in fds:
+                        os.close(fd)
+                else:
+                    await loop.sock_sendall(connection, payload)
+            except (BrokenPipeError, ConnectionResetError):
+                return  # the client is gone; what it made is in the ledger
+
+    # -- verbs: the store ----------------------------------------------------------------------
+
+    async def do_hello(self, _: Progress | None) -> Reply:
+        """What the sweep at the start removed, and what the computer offers."""
+        return {
+            "swept": [str(entry) for entry in self.swept.removed],
+            "stuck": [f"{entry}: {error}" for entry, error in self.swept.failed],
+            "free": free_bytes(self.cache),
+            "store": str(self.store.root),
+        }, []
+
+    async def do_stamp(self, _: Progress, name: str) -> Reply:
+        """The notes of a finished subvolume, or nothing where it is missing or spoilt."""
+        return {"stamp": self.store.stamp(name)}, []
+
+    async def do_finished(self, _: Progress) -> Reply:
+        """What the cache holds: each finished subvolume with its notes."""
+        return {"finished": {name: self.store.stamp(name) for name in self.store.finished()}}, []
+
+    async def do_discard(self, _: Progress, name: str) -> Reply:
+        """Remove a subvolume of the cache."""
+        return {"was_there": await asyncio.to_thread(self.store.delete, name)}, []
+
+    async def do_bootstrap(
+        self, progress: Progress, name: str, final: str, command: list[str], notes: dict[str, Any]
+    ) -> Reply:
+        """Fill a new subvolume by a command (`{target}` stands for it) and add it to the cache."""
+        name = self._own(name)
+        snapshot = self.ledger.note("snapshot", name)
+        self.store.create(name)
+        await self._run(progress, name, [w.format(target=self.store.path(name)) for w in command])
+        await asyncio.to_thread(self.store.finish, name, final, notes)
+        self.ledger.strike(snapshot)
+        return {}, []
+
+    async def do_make_file(
+        self, progress: Progress, name: str, path: str, command: list[str]
+    ) -> Reply:
+        """Make a file of the cache by a command (`{target}` stands for it), atomically."""
+        final = Path(path)
+        part = final.with_name(f"{self.owner}.{final.name}")
+        entry = self.ledger.note("file", str(part))
+        await self._run(progress, self._own(name), [w.format(target=part) for w in command])
+        part.rename(final)
+        self.ledger.strike(entry)
+        return {}, []
+
+    async def do_finish(self, _: Progress, name: str, final: str, notes: dict[str, Any]) -> Reply:
+        """Add a halted machine's root to the cache, as the subvolume `final`."""
+        container = self.containers[name]
+        if container.status is None:
+            raise OSError(f"machine {name} still runs")
+        await asyncio.to_thread(self.store.finish, container.spec.name, final, notes)
+        self.ledger.strike(Entry("snapshot", container.spec.name))
+        return {}, []
+
+    # -- verbs: machines -----------------------------------------------------------------------
+
+    async def do_start_machine(
+        self, _: Progress, name: str, source: str, files: dict[str, str], **spec: Any
+    ) -> Reply:
+        """Snapshot a subvolume and begin to boot it.
+
+        Args:
+            name: the machine's name within the run.
+            source: the finished subvolume.
+            files: path → text: what is written into the snapshot before the boot.
+            spec: the other fields of `ContainerSpec`.
+        """
+        own = self._own(name, prefix="machine-")
+        self.ledger.note("snapshot", own)
+        self.ledger.note("cgroup", own)
+        await asyncio.to_thread(self.store.snapshot, source, own)
+        root = self.store.path(own)
+        cgroups.create(own)
+        if "pids" not in cgroups.controllers(own):
+            # podman sets a limit of its own by default, and fails where it cannot.
+            files = files | {
+                "/etc/containers/containers.conf.d/no-pids-controller.conf": (
+                    "[containers]\npids_limit=0\n"
+                )
+            }
+        for path, text in files.items():
+            file = root / path.lstrip("/")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        console = self.runtime / f"{name}.console"
+        console.touch()
+        os.chown(console, self.uid, -1)
+        container = Container(
+            ContainerSpec(name=own, root=root, devices=DEVICES, console=console, **spec)
+        )
+        self.containers[name] = container
+        await container.start()
+        return {"console": str(console)}, []
+
+    async def do_machine(self, _: Progress, name: str) -> Reply:
+        """Whether a machine runs: its number of boots, and its exit status or nothing."""
+        container = self.containers[name]
+        return {"boots": container.boots, "status": container.status}, []
+
+    async def do_wait_halted(self, _: Progress, name: str) -> Reply:
+        """Wait until a machine has shut itself down; return its exit status."""
+        return {"status": await self.containers[name].halted()}, []
+
+    async def do_remove_machine(self, _: Progress | None, name: str) -> Reply:
+        """Kill a machine and remove all that belonged to it; report what is still there."""
+        container = self.containers.pop(name)
+        own = container.spec.name
+        await container.remove()
+        for kind in ("cgroup", "snapshot"):
+            entry = Entry(kind, own)
+            await asyncio.to_thread(self.ledger.remove, entry, self.removers)
+        return {"left": await asyncio.to_thread(hostcheck.remains, own, self.store)}, []
+
+    async def do_socket(
+        self,
+        _: Progress,
+        name: str,
+        family: int,
+        kind: int,
+        bind: list[Any] | None,
+        listen: bool,
+    ) -> Reply:
+        """Open a socket in a machine's outside and hand it over."""
+        address = (str(bind[0]), int(bind[1])) if bind else None
+        outside = self.containers[name].outside
+        return {}, [netns.open_socket(outside, family, kind, address, listen).detach()]
+
+    # -- helpers -------------------------------------------------------------------------------
+
+    def _own(self, name: str, prefix: str = "build-") -> str:
+        assert prefix in TEMPORARY
+        return f"{prefix}{self.owner}-{name}"
+
+    async def _run(self, progress: Progress, cgroup: str, command: list[str]) -> None:
+        """Run a long command in a cgroup of its own and pass its informative lines on.
+
+        Raises:
+            OSError: it failed; the text holds its last lines.
+        """
+        entry = self.ledger.note("cgroup", cgroup)
+        procs = cgroups.create(cgroup) / "cgroup.procs"
+        process = await asyncio.create_subprocess_exec(
+            *("setpriv", "--pdeathsig", "KILL"),
+            *("sh", "-c", f'echo $$ > "{procs}" && exec "$@"', "sh", *command),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            limit=1 << 20,
+        )
+        assert process.stdout is not None
+        last: list[str] = []
+        try:
+            async for line in process.stdout:
+                text = line.decode(errors="replace").rstrip()
+                last = [*last[-14:], text]
+                if text.startswith("I: "):
+                    await progress(text[3:])
+            status = await process.wait()
+        finally:
+            # A client that hung up has its command ended too: nobody would take the result.
+            await asyncio.to_thread(self.ledger.remove, entry, self.removers)
+        if status != 0:
+            raise OSError(f"{command[0]} ended with status {status}:\n" + "\n".join(last))
+
+
+def _remove_folder(path: str) -> bool:
+    there = Path(path).is_dir()
+    shutil.rmtree(path, ignore_errors=True)
+    return there
+
+
+def _remove_file(path: str) -> bool:
+    there = Path(path).exists()
+    Path(path).unlink(missing_ok=True)
+    return there
