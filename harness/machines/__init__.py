@@ -1,0 +1,1 @@
+"""Hosts that a mail server is deployed on. A new kind is one module and one line in `kinds`."""

@@ -1,0 +1,392 @@
+"""What every machine can do, built on what each kind of machine must provide.
+
+Verbs run a command on the machine over SSH, as root or as any of its users, and either return
+what it did, or insist on an outcome. They are synchronous; the coroutine behind `run` is there
+for what has to happen at the same time.
+"""
+
+from __future__ import annotations
+
+import shlex
+import socket
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncssh
+
+from harness.errors import CommandError, MachineError
+from harness.loop import wait_for
+from harness.machines.shell import Login, Shell
+from harness.vantage import Family
+
+POLL = 0.03
+"""Seconds between two looks at something that sends no event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A command that ended: what it wrote, how it ended, how many seconds it took."""
+
+    command: str
+    stdout: str
+    stderr: str
+    status: int
+    seconds: float
+
+
+class Outside:
+    """The network that a machine is connected to, as a place to open sockets in.
+
+    This one is the network namespace of the process itself; kinds with a namespace of their own
+    override it.
+    """
+
+    def open_socket(
+        self,
+        family: socket.AddressFamily,
+        kind: socket.SocketKind,
+        bind: tuple[str, int] | None = None,
+        listen: bool = False,
+    ) -> socket.socket:
+        """A non-blocking socket, bound and listening where asked.
+
+        Raises:
+            OSError: the address is not one of this place's.
+        """
+        sock = socket.socket(family, kind)
+        sock.setblocking(False)
+        if bind is not None:
+            sock.bind(bind)
+        if listen:
+            sock.listen()
+        return sock
+
+    async def connect(self, host: str, port: int, source: str | None) -> socket.socket:
+        """Open a TCP connection (see `harness.vantage.Connector`)."""
+        import asyncio
+
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        sock = await asyncio.to_thread(
+            self.open_socket, family, socket.SOCK_STREAM, (source, 0) if source else None
+        )
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, (host, port))
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+
+class BaseMachine(ABC):
+    """A host with systemd and podman.
+
+    Attributes:
+        name: unique within the run.
+        kind: the word of `--machine` that selects it.
+        user: the user who runs rootless containers.
+        address: the address that others reach it by, per family.
+        outside: the network that it is connected to.
+        facts: what it is made of, for reports: distribution, podman, systemd, …
+    """
+
+    kind: str
+    user: str
+    address: Mapping[Family, str]
+    outside: Outside
+    facts: Mapping[str, str]
+
+    def __init__(self, name: str, login: Login) -> None:
+        self.name = name
+        self.shell = Shell(name, login, self._dial)
+
+    # -- what a kind provides ------------------------------------------------------------------
+
+    @abstractmethod
+    def start(self) -> None:
+        """Begin to boot; do not wait for it."""
+
+    @abstractmethod
+    async def _dial(self) -> socket.socket:
+        """A connected socket to the SSH server; OSError while there is none."""
+
+    @abstractmethod
+    def console(self) -> str:
+        """What the machine wrote on its console: the last resort when it does not answer."""
+
+    @abstractmethod
+    def destroy(self) -> list[str]:
+        """End the machine and free all that it used; return what is left of it, in words."""
+
+    # -- verbs ---------------------------------------------------------------------------------
+
+    def wait_until_up(self, within: float = 60.0) -> None:
+        """Wait until root can log in and systemd has started everything.
+
+        Raises:
+            MachineError: it did not come up; the text holds the end of its console.
+        """
+        self._poll(
+            self._answers,
+            within,
+            lambda: MachineError(
+                f"{self.name} did not answer on SSH within {within:.0f} s",
+                "the end of its console:\n" + "\n".join(self.console().splitlines()[-15:]),
+            ),
+        )
+        state = self.run("systemctl is-system-running --wait", within=within).stdout.strip()
+        if state != "running":
+            failed = self.run("systemctl --failed --plain --no-legend").stdout.strip()
+            raise MachineError(
+                f"{self.name} is {state} after its boot: {failed or 'no unit failed'}"
+            )
+
+    def _answers(self) -> bool:
+        try:
+            wait_for(self.shell.connection("root"))
+        except (OSError, MachineError):
+            return False
+        return True
+
+    async def run_async(
+        self,
+        command: str,
+        user: str = "root",
+        within: float = 60.0,
+        stdin: bytes | None = None,
+    ) -> Completed:
+        """Run a command in a user's login shell and wait for its end, whatever its outcome.
+
+        Raises:
+            CommandError: it did not end within `within` seconds.
+            MachineError: the machine does not answer.
+        """
+        started = time.monotonic()
+        try:
+            async with self.shell.session(user) as connection:
+                done = await connection.run(
+                    command,
+                    input=stdin,
+                    timeout=within,
+                    encoding=None,
+                    stdin=asyncssh.DEVNULL if stdin is None else asyncssh.PIPE,
+                )
+        except asyncssh.TimeoutError as error:
+            raise CommandError(
+                f"{self._shown(command, user)} did not end within {within:.0f} s",
+                f"it had written: {_text(error.stdout)}{_text(error.stderr)}",
+            ) from None
+        except (asyncssh.Error, OSError) as error:
+            raise MachineError(
+                f"{self.name} does not answer any more: {error}",
+                "the end of its console:\n" + "\n".join(self.console().splitlines()[-5:]),
+            ) from error
+        status = done.returncode
+        return Completed(
+            command,
+            _text(done.stdout),
+            _text(done.stderr),
+            255 if status is None else status,
+            time.monotonic() - started,
+        )
+
+    def run(
+        self,
+        command: str,
+        user: str = "root",
+        within: float = 60.0,
+        stdin: bytes | None = None,
+    ) -> Completed:
+        """Run a command as a user and return how it ended; see `run_async`."""
+        return wait_for(self.run_async(command, user, within, stdin))
+
+    def succeed(
+        self,
+        command: str,
+        user: str = "root",
+        within: float = 60.0,
+        stdin: bytes | None = None,
+    ) -> str:
+        """Run a command that must succeed; return its standard output.
+
+        Raises:
+            CommandError: it failed; the text holds all that it wrote.
+        """
+        done = self.run(command, user, within, stdin)
+        if done.status != 0:
+            raise CommandError(
+                f"{self._shown(command, user)} failed with status {done.status}:\n"
+                f"{(done.stdout + done.stderr).strip()}"
+            )
+        return done.stdout
+
+    def fail(self, command: str, user: str = "root", within: float = 60.0) -> str:
+        """Run a command that must fail; return all that it wrote.
+
+        Raises:
+            CommandError: it succeeded.
+        """
+        done = self.run(command, user, within)
+        if done.status == 0:
+            raise CommandError(f"{self._shown(command, user)} succeeded, and should not have")
+        return done.stdout + done.stderr
+
+    def wait_for_unit(self, unit: str, user: str = "root", within: float = 60.0) -> None:
+        """Wait until a systemd unit is active.
+
+        Args:
+            unit: its name.
+            user: `root` for the system's units, another for that user's own.
+            within: seconds.
+
+        Raises:
+            CommandError: it failed, or is not active in time; the text holds its journal.
+        """
+        scope = "" if user == "root" else "--user "
+
+        def active() -> bool:
+            state = self.run(f"systemctl {scope}is-active {shlex.quote(unit)}", user).stdout.strip()
+            if state == "failed":
+                raise CommandError(f"{self.name}: {unit} failed:\n{self.journal(unit, user)}")
+            return state == "active"
+
+        self._poll(
+            active,
+            within,
+            lambda: CommandError(
+                f"{self.name}: {unit} is not active after {within:.0f} s:\n"
+                + self.journal(unit, user)
+            ),
+        )
+
+    def wait_for_port(self, port: int, host: str = "127.0.0.1", within: float = 60.0) -> None:
+        """Wait until something accepts TCP connections on a port, as seen from inside.
+
+        Raises:
+            CommandError: nothing does within `within` seconds.
+        """
+
+        def accepted() -> bool:
+            try:
+                wait_for(self.shell.connect(host, port, None)).close()
+            except OSError:
+                return False
+            return True
+
+        self._poll(
+            accepted,
+            within,
+            lambda: CommandError(f"{self.name}: nothing listens on {host} port {port}"),
+        )
+
+    def copy_to(self, local: Path, remote: str, user: str = "root") -> None:
+        """Copy a file or a folder to the machine, owned by `user`, with its modes.
+
+        Raises:
+            CommandError: it cannot be written there.
+        """
+        wait_for(
+            self._copy(user, lambda sftp: sftp.put(local, remote, preserve=True, recurse=True))
+        )
+
+    def copy_from(self, remote: str, local: Path, user: str = "root") -> None:
+        """Copy a file or a folder from the machine.
+
+        Raises:
+            CommandError: it cannot be read there.
+        """
+        wait_for(
+            self._copy(user, lambda sftp: sftp.get(remote, local, preserve=True, recurse=True))
+        )
+
+    async def _copy(
+        self, user: str, action: Callable[[asyncssh.SFTPClient], Awaitable[None]]
+    ) -> None:
+        try:
+            async with (
+                self.shell.session(user) as connection,
+                connection.start_sftp_client() as sftp,
+            ):
+                await action(sftp)
+        except (asyncssh.SFTPError, OSError) as error:
+            raise CommandError(f"{self.name}: cannot copy as {user}: {error}") from error
+
+    def write_file(self, remote: str, content: str | bytes, user: str = "root") -> None:
+        """Write a file, and the folders that it lies in; `~/` is the user's home.
+
+        Raises:
+            CommandError: it cannot be written.
+        """
+        data = content.encode() if isinstance(content, str) else content
+        where = shlex.quote(remote)
+        if remote.startswith("~/"):
+            where = '"$HOME"/' + shlex.quote(remote[2:])
+        self.succeed(f'mkdir -p "$(dirname {where})" && cat > {where}', user, stdin=data)
+
+    def journal(self, unit: str, user: str = "root", lines: int = 200) -> str:
+        """The end of a unit's journal, the system's for root and otherwise the user's own."""
+        scope = "" if user == "root" else "--user "
+        command = f"journalctl {scope}--no-pager -q -o short-precise -n {lines} -u "
+        return self.run(command + shlex.quote(unit), user).stdout
+
+    def forward(self, remote: str, local: Path, user: str = "root") -> Path:
+        """Make a unix socket of the machine reachable as a unix socket here.
+
+        It lasts as long as the connection to the machine.
+        """
+
+        async def listen() -> None:
+            connection = await self.shell.connection(user)
+            await connection.forward_local_path(str(local), remote)
+
+        wait_for(listen())
+        return local
+
+    def reboot(self, within: float = 120.0) -> None:
+        """Shut down in order, boot again, and wait until root can log in.
+
+        Raises:
+            MachineError: it did not go down, or did not come back.
+        """
+        boot_id = "cat /proc/sys/kernel/random/boot_id"
+        before = self.succeed(boot_id)
+        self.run("systemctl reboot", within=within)
+
+        def another_boot() -> bool:
+            try:
+                return wait_for(self.run_async(boot_id), within=5.0).stdout not in ("", before)
+            except (MachineError, TimeoutError):
+                return False
+
+        self._poll(
+            another_boot,
+            within,
+            lambda: MachineError(
+                f"{self.name} did not come back within {within:.0f} s after a reboot",
+                "the end of its console:\n" + "\n".join(self.console().splitlines()[-15:]),
+            ),
+        )
+
+    # -- helpers -------------------------------------------------------------------------------
+
+    def _shown(self, command: str, user: str) -> str:
+        """A command as one could paste it into the machine."""
+        return f"{self.name}: as {user}: {command}"
+
+    def _poll(
+        self, done: Callable[[], bool], within: float, error: Callable[[], Exception]
+    ) -> None:
+        """Look every `POLL` seconds until `done`, or raise `error`."""
+        deadline = time.monotonic() + within
+        while not done():
+            if time.monotonic() > deadline:
+                raise error()
+            time.sleep(POLL)
+
+
+def _text(data: bytes | str | None) -> str:
+    if data is None:
+        return ""
+    return data if isinstance(data, str) else data.decode(errors="replace")

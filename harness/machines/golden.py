@@ -1,0 +1,166 @@
+"""Goldens: what machines are forked from.
+
+    packages ──mmdebstrap──► rootfs ──boot, provision, load the image, shut down──► golden
+
+Each stage is named by a digest of all that goes into it, is built under a lock, and becomes part
+of the cache in one step when it is complete. A golden's notes say what is in it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from harness import cache
+from harness.errors import HostError
+from harness.keeper.client import Keeper
+from harness.machines.base import BaseMachine
+from harness.machines.debian import MIRROR, mmdebstrap, package_list
+from harness.machines.nspawn import NspawnMachine
+from harness.machines.shell import Login
+from harness.mailserver.image import NAME, Image, Say
+
+GUEST = Path(__file__).parent / "guest"
+SUITE: Final = "trixie"
+USER: Final = "mailop"
+"""Who runs rootless containers: uid 1000 on a fresh host."""
+FREE_BYTES: Final = 6 << 30
+"""What building everything takes at its peak, about three times what stays."""
+
+_FACTS = {
+    "distribution": '. /etc/os-release && echo "$ID $VERSION_ID"',
+    "kernel": "uname -r",
+    "systemd": "systemctl --version | head -1",
+    "podman": "podman --version",
+    "passt": "dpkg-query -W -f '${Version}' passt",
+    "slirp4netns": "slirp4netns --version | head -1",
+    "netavark": "/usr/lib/podman/netavark --version",
+    "compose": "docker-compose version --short",
+    "firewalld": "firewall-offline-cmd --version",
+    "image": f"podman image inspect --format '{{{{.Id}}}}' {NAME}",
+    "host_key": "cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """A finished golden: its subvolume, the keys of its machines, and what is in it."""
+
+    name: str
+    login: Login
+    facts: Mapping[str, str]
+
+    def fork(self, keeper: Keeper, name: str) -> NspawnMachine:
+        """A machine like it, not yet started."""
+        return NspawnMachine(keeper, name, self.name, self.login, self.facts, USER)
+
+
+def names(login: Login, image: Image) -> tuple[str, str]:
+    """The names of the rootfs and of the golden that these ingredients make."""
+    public = login.private_key.with_suffix(".pub").read_text(encoding="utf-8")
+    rootfs = cache.digest(
+        GUEST / "packages.debian",
+        GUEST / "customize.sh",
+        GUEST / "masked-units",
+        *(SUITE, MIRROR, public),
+    )
+    golden = cache.digest(rootfs, image.key(), GUEST / "provision.sh", *_FACTS.values(), USER)
+    return f"rootfs-{rootfs}", f"golden-{golden}"
+
+
+def find(keeper: Keeper, image: Image) -> Golden | None:
+    """The golden for an image, where the cache has a valid one."""
+    login = cache.login(keeper.cache)
+    _, name = names(login, image)
+    stamp = keeper.call("stamp", name=name)["stamp"]
+    if stamp is None:
+        return None
+    facts: dict[str, str] = stamp["facts"]
+    return Golden(name, Login(login.private_key, facts["host_key"]), facts)
+
+
+def ensure(keeper: Keeper, image: Image, say: Say) -> Golden:
+    """The golden for an image; built now where the cache has none.
+
+    Raises:
+        HostError: it cannot be built; says why and what to do.
+    """
+    found = find(keeper, image)
+    if found is not None:
+        return found
+    waiting = "another run is building the machine image; waiting for it"
+    with cache.exclusive(keeper.cache, "golden", lambda: say(waiting)):
+        return find(keeper, image) or _build(keeper, image, say)
+
+
+def _build(keeper: Keeper, image: Image, say: Say) -> Golden:
+    free = keeper.call("hello")["free"]
+    if free < FREE_BYTES:
+        raise HostError(
+            f"{keeper.cache} has {free >> 20} MB left; building needs {FREE_BYTES >> 20} MB",
+            f"free some space, or set {cache.ENVIRONMENT} to a folder on a larger disk",
+        )
+    login = cache.login(keeper.cache)
+    rootfs, golden = names(login, image)
+    # Mostly waiting for the mirror and unpacking: both cores have something to do.
+    with ThreadPoolExecutor(2) as pool:
+        for work in [
+            pool.submit(_ensure_rootfs, keeper, rootfs, login, say),
+            pool.submit(image.prepare, keeper, say),
+        ]:
+            work.result()
+    started = time.monotonic()
+    say("machine: first boot")
+    machine = NspawnMachine(keeper, "golden", rootfs, login, {}, USER)
+    machine.start()
+    try:
+        machine.wait_until_up()
+        say("machine: provisioning")
+        provision(machine)
+        image.load(machine, say)
+        facts = {fact: machine.run(command).stdout.strip() for fact, command in _FACTS.items()}
+        say("machine: shutting down")
+        machine.halt()
+        notes = {"facts": facts, "built": time.strftime("%Y-%m-%d"), "image": str(image.label)}
+        keeper.call("finish", name="golden", final=golden, notes=notes)
+    finally:
+        machine.destroy()
+    say(f"machine: image ready after {time.monotonic() - started:.0f} s")
+    return Golden(golden, Login(login.private_key, facts["host_key"]), facts)
+
+
+def provision(machine: BaseMachine) -> None:
+    """Make a fresh host what the guide's reader starts from.
+
+    Raises:
+        CommandError: a step of it failed.
+    """
+    script = (GUEST / "provision.sh").read_bytes()
+    machine.succeed(f"sh -s -- {machine.user}", within=300, stdin=script)
+
+
+def _ensure_rootfs(keeper: Keeper, name: str, login: Login, say: Say) -> None:
+    if keeper.call("stamp", name=name)["stamp"] is not None:
+        return
+    say("machine: installing packages")
+    public = login.private_key.with_suffix(".pub").read_text(encoding="utf-8").strip()
+    hook = f"{GUEST / 'customize.sh'} \"$1\" '{public}' {GUEST / 'masked-units'}"
+    command = mmdebstrap(SUITE, package_list(GUEST / "packages.debian"), [hook], "{target}")
+    try:
+        keeper.call(
+            "bootstrap",
+            progress=lambda line: say(f"machine: {line}"),
+            name="rootfs",
+            final=name,
+            command=command,
+            notes={"built": time.strftime("%Y-%m-%d")},
+        )
+    except OSError as error:
+        raise HostError(
+            f"the machine's packages cannot be installed: {error}",
+            "is the Debian mirror reachable? see `dms-harness doctor`",
+        ) from error

@@ -1,0 +1,28 @@
+#!/bin/sh
+# Run by mmdebstrap on the finished root file system: what a systemd-nspawn machine needs before
+# its first boot. Everything else is done by provision.sh, on machines of every kind.
+#   $1 root file system   $2 public SSH key   $3 file with the units to mask
+set -eu
+
+install -d -m 700 "$1/root/.ssh"
+printf '%s\n' "$2" > "$1/root/.ssh/authorized_keys"
+chmod 600 "$1/root/.ssh/authorized_keys"
+
+grep -v -e '^#' -e '^$' "$3" | while read -r unit; do
+    ln -sf /dev/null "$1/etc/systemd/system/$unit"
+done
+
+# Only the network's settings are the machine's own; all others would change the host's kernel.
+install -d "$1/etc/systemd/system/systemd-sysctl.service.d"
+cat > "$1/etc/systemd/system/systemd-sysctl.service.d/network-only.conf" <<'UNIT'
+[Service]
+ExecStart=
+ExecStart=/usr/lib/systemd/systemd-sysctl --prefix=/net
+UNIT
+
+# mmdebstrap copies these two from the computer that it runs on.
+rm -f "$1/etc/hostname" "$1/etc/resolv.conf"
+
+# A fixed identity: an empty one would make every boot a first boot.
+systemd-id128 new > "$1/etc/machine-id"
+rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin "$1"/var/log/*.log
