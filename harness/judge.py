@@ -1,0 +1,286 @@
+"""From observations to verdicts: what a mail administrator expects, held against what was seen.
+
+Every function returns quietly where the expectation is met and raises `AssertionError` where it
+is not, or where nothing conclusive was seen. The message says what was expected, what was seen
+with the evidence, and why it matters.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from harness.observations import Observation, Observations
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+PLAIN_FORM = "external-to-external"
+"""The relay form that must be answered with exactly `554 5.7.1` (see `probes.relay_forms`)."""
+CORE_FORMS = (PLAIN_FORM, "internal-to-external")
+CLOSED = frozenset({"refused", "timeout", "unreachable"})
+BEHIND_NOTHING = frozenset({"closed without a word"})
+CONTROLS = "Without the positive controls a refusal may only mean that the server is down."
+
+
+def _fail(expected: str, seen: Observation | list[Observation] | str, why: str) -> NoReturn:
+    shown = seen if isinstance(seen, str) else _shown(seen)
+    raise AssertionError(f"expected: {expected}\nseen: {shown}\nwhy it matters: {why}")
+
+
+def _shown(seen: Observation | list[Observation]) -> str:
+    if not isinstance(seen, list):
+        return str(seen)
+    return "".join(f"\n  - {one}" for one in seen[:10]) + (
+        f"\n  … and {len(seen) - 10} more" if len(seen) > 10 else ""
+    )
+
+
+# Ports
+
+
+def port_answers(observations: Observations, vantage: str, port: int) -> None:
+    """Hold that the service behind a port speaks; an open port alone is a forwarder's doing."""
+    seen = observations.one("port", str(port), vantage)
+    if seen.outcome != "answers":
+        _fail(
+            f"the service on port {port} greets a client from {vantage}",
+            seen,
+            "Mail cannot come in, or users cannot log in, over this port.",
+        )
+
+
+def port_is_closed(observations: Observations, vantage: str, port: int) -> None:
+    """Hold that nothing can be reached on a port: no TCP connection, or one that ends wordless."""
+    seen = observations.one("port", str(port), vantage)
+    if seen.outcome not in CLOSED | BEHIND_NOTHING:
+        _fail(
+            f"nothing answers on port {port} from {vantage}",
+            seen,
+            "What is not meant to be published can be attacked.",
+        )
+
+
+def certificate_verifies(observations: Observations, vantage: str, service: str) -> None:
+    """Hold that TLS works and the certificate is the server's own."""
+    seen = observations.one("tls", service, vantage)
+    if seen.outcome != "verified":
+        _fail(
+            f"TLS on {service} with a certificate that verifies for the server's name",
+            seen,
+            "Mail clients refuse or warn; passwords could go to somebody else.",
+        )
+
+
+# Logins
+
+
+def plaintext_auth_refused(observations: Observations, vantage: str, service: str) -> None:
+    """Hold that no login is offered without TLS, and none taken when tried all the same."""
+    seen = observations.one("plaintext auth", service, vantage)
+    if seen.outcome != "refused":
+        _fail(
+            f"no login on {service} without TLS, neither offered nor taken",
+            seen,
+            "Passwords would cross the network in clear text.",
+        )
+
+
+def login_works(observations: Observations, vantage: str, service: str) -> None:
+    """Hold that the right password opens the mailbox."""
+    seen = observations.one("login", f"{service} good password", vantage)
+    if seen.outcome != "accepted":
+        _fail(f"a login on {service} with the right password", seen, "Users cannot get in.")
+
+
+def bad_login_refused(observations: Observations, vantage: str, service: str) -> None:
+    """Hold that a wrong password is refused, for good and not by an accident."""
+    seen = observations.one("login", f"{service} bad password", vantage)
+    if seen.outcome != "refused":
+        accepted = seen.outcome == "accepted"
+        _fail(
+            f"a wrong password is refused on {service}",
+            seen,
+            "Anybody gets in." if accepted else "Inconclusive: the refusal itself was not seen.",
+        )
+
+
+# Mail flow
+
+
+def delivered_unchanged(observations: Observations, vantage: str, subject: str) -> None:
+    """Hold that a message reached the mailbox byte for byte (`outside to mailbox`, …)."""
+    seen = observations.one("delivery", subject, vantage)
+    if seen.outcome != "unchanged":
+        _fail(
+            f"mail ({subject}) is delivered with its headers and body unchanged",
+            seen,
+            "Mail is lost." if seen.outcome != "changed" else "Signatures and attachments break.",
+        )
+
+
+def submitted_to_outside(observations: Observations, vantage: str, service: str) -> None:
+    """Hold that what a logged-in user submits reaches the outside, unchanged."""
+    seen = observations.one("outgoing", service, vantage)
+    if seen.outcome != "unchanged":
+        _fail(
+            f"mail submitted on {service} arrives at the outside's mail exchanger, unchanged",
+            seen,
+            "Users cannot send mail." if seen.outcome != "changed" else "Signatures break.",
+        )
+
+
+def unknown_recipient_refused(observations: Observations, vantage: str) -> None:
+    """Hold that a recipient who does not exist is refused at once, with a 5xx."""
+    seen = observations.one("unknown recipient", "smtp", vantage)
+    if seen.outcome != "refused":
+        _fail(
+            "an unknown recipient is refused with 5xx while the sender is connected",
+            seen,
+            "The server would send bounces to forged senders (backscatter), or hold mail back.",
+        )
+
+
+def vrfy_discloses_nothing(observations: Observations, vantage: str) -> None:
+    """Hold that VRFY does not confirm addresses: neither 250 nor 251."""
+    seen = observations.one("command", "VRFY", vantage)
+    if seen.outcome in ("250", "251") or not seen.outcome.isdigit():
+        _fail("VRFY confirms no address", seen, "Spammers could collect addresses.")
+
+
+# The client's address
+
+
+def client_address_is(
+    observations: Observations,
+    vantage: str,
+    service: str,
+    allowed: Collection[str | Network],
+) -> None:
+    """Hold that the server logged one of the allowed addresses for clients of a vantage.
+
+    Args:
+        observations: what was seen.
+        vantage: the vantage's name.
+        service: `smtp`, `submission`, `imaps`, …
+        allowed: addresses, or networks in CIDR notation or as objects.
+    """
+    seen = observations.one("client_address", service, vantage)
+    networks = [ipaddress.ip_network(one) for one in allowed]
+    try:
+        # A link-local address may carry the interface's name.
+        address = ipaddress.ip_address(seen.outcome.partition("%")[0])
+    except ValueError:
+        _fail(
+            f"the server logs the address of a client from {vantage} on {service}",
+            seen,
+            "Inconclusive: nothing can be said about relay control and bans.",
+        )
+    if not any(address in network for network in networks):
+        _fail(
+            f"the client's address on {service} is in {', '.join(map(str, networks))}",
+            seen,
+            "Postfix trusts by address (mynetworks), SPF and fail2ban judge by address: with a "
+            "wrong one the server may relay for anybody, or ban everybody.",
+        )
+
+
+# Relay
+
+
+def positive_controls(observations: Observations) -> None:
+    """Hold that mail flows: from outside to a mailbox, and from a logged-in user to the outside."""
+    incoming = [
+        seen
+        for seen in observations.find("delivery", "outside to mailbox")
+        if seen.outcome in ("unchanged", "changed")
+    ]
+    outgoing = [
+        seen for seen in observations.find("outgoing") if seen.outcome in ("unchanged", "changed")
+    ]
+    if not incoming:
+        _fail(
+            "mail from outside is delivered to a mailbox",
+            observations.find("delivery", "outside to mailbox") or "nothing",
+            f"Inconclusive. {CONTROLS}",
+        )
+    if not outgoing:
+        _fail(
+            "mail that a logged-in user submits arrives outside",
+            observations.find("outgoing") or "nothing",
+            f"Inconclusive. {CONTROLS}",
+        )
+
+
+def no_relay(observations: Observations, vantage: str) -> None:
+    """Hold that no stranger's mail is relayed from a vantage.
+
+    Every form that was tried must have been refused with 5xx, the plain one on port 25 with
+    exactly `554 5.7.1`; or taken for a local recipient, where the form can be that. A 4xx, a lost
+    connection, an error or a form that was not tried is inconclusive, and never passes.
+    """
+    tried = observations.find("relay", vantage=vantage)
+    relayed = [one for one in tried if one.outcome == "relayed"]
+    if relayed:
+        _fail(
+            f"no mail of a stranger at {vantage} is relayed",
+            relayed,
+            "An open relay: these messages arrived outside. Spammers will find it within hours.",
+        )
+    positive_controls(observations)
+    for form in CORE_FORMS:
+        seen = observations.one("relay", form, vantage)
+        if seen.outcome != "refused":
+            _fail(
+                f"{form} from {vantage} is refused with 5xx",
+                seen,
+                "Inconclusive: not a refusal for good. A 4xx invites the client to try again.",
+            )
+    plain = observations.one("relay", PLAIN_FORM, vantage)
+    code, text = plain.evidence.get("code"), str(plain.evidence.get("text", ""))
+    if code != 554 or not text.startswith("5.7.1"):
+        _fail(
+            "the plain relay attempt is answered with 554 5.7.1 Relay access denied",
+            plain,
+            "Another refusal may be about something else (a sender, a name), and go away with it.",
+        )
+    unclear = [
+        one
+        for one in tried
+        if one.outcome != "refused"
+        and not (one.outcome == "accepted, not arrived" and one.evidence.get("may_be_local"))
+    ]
+    if unclear:
+        _fail(
+            f"every relay form from {vantage} is refused, or taken for a local recipient",
+            unclear,
+            "Inconclusive: these forms were neither refused for good nor harmless.",
+        )
+
+
+def relays(observations: Observations, vantage: str) -> None:
+    """Hold that the server does relay for strangers from a vantage: a hole that is expected.
+
+    It passes only with both halves of the proof: the message arrived outside, and the server
+    logged for whom it took it.
+    """
+    seen = observations.one("relay", PLAIN_FORM, vantage)
+    if seen.outcome != "relayed":
+        _fail(
+            f"mail of a stranger at {vantage} is relayed (the expected hole)",
+            seen,
+            "The scenario documents a hole that was not seen: it may have been closed, or the "
+            "attempt failed otherwise.",
+        )
+    if not seen.evidence.get("client"):
+        _fail(
+            "the server's log has the client's address of the relayed message",
+            seen,
+            "Inconclusive: without it, it is not shown that the address was the cause.",
+        )
+
+
+def accepted_as_local(observations: Observations, vantage: str) -> list[Observation]:
+    """The relay forms that were accepted and arrived nowhere outside, for the report."""
+    return observations.find("relay", vantage=vantage, outcome="accepted, not arrived")
