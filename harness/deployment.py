@@ -1,0 +1,316 @@
+"""One scenario variant on one machine, from the fork to the tear-down."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import shlex
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness import authority, evidence, leaks
+from harness.addresses import GATEWAY
+from harness.errors import CommandError, DeploymentError, HarnessError
+from harness.launchers import launcher_for
+from harness.loop import wait_for
+from harness.machines.base import BaseMachine, Completed
+from harness.observations import Observations
+from harness.outside.world import DOMAIN, World
+from harness.probes.suite import observe
+from harness.scenario import Scenario
+from harness.site import Site
+
+if TYPE_CHECKING:
+    from podman import PodmanClient
+
+READY_WITHIN = 90.0
+"""Seconds from the launcher's word to the mail server's greeting. DMS itself needs 3 to 6."""
+POLL = 0.05
+"""Seconds between two looks at something that sends no event."""
+GREETING_WITHIN = 1.0
+"""Seconds that one attempt to be greeted may take before the next."""
+
+
+class Deployment:
+    """A scenario variant that is being deployed, or is.
+
+    Args:
+        scenario: what to deploy.
+        machine: where; not yet started.
+        observations: where facts go.
+        folder: where evidence goes.
+        say: tells the user what is being done.
+
+    Attributes:
+        failure: why the mail server did not come up, or None.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        machine: BaseMachine,
+        observations: Observations,
+        folder: Path,
+        say: Callable[[str], None],
+    ) -> None:
+        self.scenario = scenario
+        self.machine = machine
+        self.observations = observations
+        self.folder = folder
+        self.say = say
+        self.launcher = launcher_for(scenario, machine)
+        self.world = World(machine, scenario.table.hostname, scenario.domain)
+        self.failure: HarnessError | None = None
+        self._before: leaks.State | None = None
+        self._observed = False
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Measure a phase; its seconds are an observation."""
+        self.say(name)
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            seconds = round(time.monotonic() - started, 3)
+            self.observations.record("phase", name, "ended", seconds=seconds)
+
+    def up(self) -> None:
+        """Fork, boot, prepare, place the files, start, and wait for the mail server's greeting.
+
+        What the operator's files and steps lead to is not the harness's failure: it is noted in
+        `failure`, with the evidence saved.
+
+        Raises:
+            HarnessError: the machine failed.
+        """
+        self.boot()
+        try:
+            with self.phase("prepare"):
+                self.prepare()
+            with self.phase("start"):
+                self.launcher.start()
+            with self.phase("ready"):
+                self.wait_until_ready()
+        except (CommandError, DeploymentError) as error:
+            self.failure = error
+            self.observations.record("deployment", "start", "failed", why=str(error))
+            self.save_evidence()
+
+    def boot(self) -> None:
+        """Fork the machine, boot it, and open the outside world.
+
+        Raises:
+            HarnessError: the machine failed; its console has been saved.
+        """
+        try:
+            with self.phase("boot"):
+                self.machine.start()
+                self.world.open()
+                self.machine.wait_until_up()
+            for fact, value in self.machine.facts.items():
+                self.observations.record("machine", fact, value)
+            if self.scenario.is_first:
+                with self.phase("look before"):
+                    self._before = wait_for(leaks.look(self.machine))
+        except HarnessError:
+            self.save_evidence()
+            raise
+
+    def prepare(self) -> None:
+        """Put the operator's files in their places and take the operator's steps.
+
+        Raises:
+            CommandError: a step failed.
+        """
+        self.machine.succeed(
+            "tar --extract --no-same-owner --file=-", self.launcher.user, stdin=self._files()
+        )
+        for step in self.scenario.table.prepare:
+            user = "root" if step.user == "root" else self.machine.user
+            self.machine.succeed(f"bash -c {shlex.quote(step.run)}", user)
+
+    def _files(self) -> bytes:
+        """The operator's files as a tar archive, relative to the operator's home."""
+        table = self.scenario.table
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+
+            def add(path: str, data: bytes, mode: int = 0o644) -> None:
+                member = tarfile.TarInfo(path.removeprefix("~/"))
+                member.size = len(data)
+                member.mode = mode
+                member.mtime = int(time.time())
+                archive.addfile(member, io.BytesIO(data))
+
+            for name, place in table.place.items():
+                source = self.scenario.folder / name
+                if name == table.env_file:
+                    add(place, self.scenario.environment().encode())
+                    continue
+                files = [source] if source.is_file() else sorted(source.rglob("*"))
+                for file in files:
+                    if file.is_file():
+                        suffix = file.relative_to(source).as_posix() if source.is_dir() else ""
+                        add(f"{place}/{suffix}".rstrip("/"), file.read_bytes())
+            for hostname, place in table.certificates.items():
+                chain, key = authority.certificate(hostname)
+                add(f"{place}/fullchain.pem", chain)
+                add(f"{place}/privkey.pem", key, 0o600)
+        return buffer.getvalue()
+
+    def wait_until_ready(self) -> None:
+        """Wait until the mail server greets on a published SMTP port.
+
+        An open port is no sign of it: port forwarders accept before there is anything behind.
+        The client is the gateway, so that postscreen has not met any of the probes' clients.
+
+        Raises:
+            DeploymentError: it never will, or did not within `READY_WITHIN`.
+        """
+        port = self.scenario.table.publish["smtp"]
+        deadline = time.monotonic() + READY_WITHIN
+        next_look = time.monotonic() + 2.0
+        while not wait_for(self._greeted(port)):
+            trouble = ""
+            if time.monotonic() > next_look:
+                trouble = self.launcher.trouble()
+                next_look = time.monotonic() + 1.0
+            if time.monotonic() > deadline:
+                trouble = f"no greeting on port {port} within {READY_WITHIN:.0f} s"
+            if trouble:
+                tail = "\n".join(self.launcher.log().splitlines()[-12:])
+                raise DeploymentError(
+                    f"{self.scenario.id}: the mail server does not come up: {trouble}\n{tail}",
+                    f"evidence: {self.folder}",
+                )
+            time.sleep(POLL)
+        self._wait_for_addresses(deadline)
+
+    def _wait_for_addresses(self, deadline: float) -> None:
+        """Wait until the container's IPv6 addresses are usable.
+
+        For 1 to 2 s after its start the kernel checks the link-local one for duplicates. pasta
+        loses connections from the machine's own address that come in that time (seen with passt
+        2025-05-03). docker-mailserver takes longer than that to start; the stand-in does not.
+        """
+        tentative = 0x40
+        while True:
+            shown = self.exec("cat /proc/net/if_inet6").stdout
+            flags = [int(line.split()[4], 16) for line in shown.splitlines()]
+            if not any(each & tentative for each in flags):
+                return
+            if time.monotonic() > deadline:
+                raise DeploymentError(
+                    f"{self.scenario.id}: the container's IPv6 addresses stay tentative:\n{shown}",
+                    f"evidence: {self.folder}",
+                )
+            time.sleep(POLL)
+
+    async def _greeted(self, port: int) -> bool:
+        try:
+            async with asyncio.timeout(GREETING_WITHIN):
+                sock = await self.machine.outside.connect(self.machine.address[4], port, GATEWAY[4])
+                with sock:
+                    return (await asyncio.get_running_loop().sock_recv(sock, 4)) == b"220-"
+        except (OSError, TimeoutError):
+            return False
+
+    def site(self) -> Site:
+        """The deployed mail server as the probes see it."""
+        table = self.scenario.table
+
+        async def mail_log() -> str:
+            return (await self.launcher.exec_async("cat /var/log/mail/mail.log")).stdout
+
+        return Site(
+            hostname=table.hostname,
+            domain=self.scenario.domain,
+            address=self.machine.address[4],
+            accounts=self.scenario.accounts,
+            alias=table.alias,
+            published={port: service for service, port in table.publish.items()},
+            unpublished=self.scenario.closed_ports,
+            vantages=self.world.vantages(),
+            outside_domain=DOMAIN,
+            sink=self.world.sink,
+            tls=authority.trusting(),
+            mail_log=mail_log,
+            observations=self.observations,
+        )
+
+    def observe(self) -> Observations:
+        """Run all probes, once; later calls return what was seen then."""
+        if not self._observed:
+            self._observed = True
+            with self.phase("probes"):
+                wait_for(observe(self.site()))
+            for query in self.world.dns.queries:
+                self.observations.record(
+                    "dns", f"{query.type} {query.name}", "asked", client=query.client
+                )
+            with self.phase("evidence"):
+                self.save_evidence()
+        return self.observations
+
+    def exec(self, command: str) -> Completed:
+        """Run a command inside the container."""
+        return wait_for(self.launcher.exec_async(command))
+
+    @contextmanager
+    def podman(self) -> Iterator[PodmanClient]:
+        """A client of the machine's podman API, that of the deployment's user."""
+        from podman import PodmanClient
+
+        user = self.launcher.user
+        uid = self.machine.succeed("id -u", user).strip()
+        runtime = "/run" if user == "root" else f"/run/user/{uid}"
+        with tempfile.TemporaryDirectory(prefix="dms-podman-") as folder:
+            local = Path(folder) / "podman.sock"
+            self.machine.forward(f"{runtime}/podman/podman.sock", local, user)
+            with PodmanClient(base_url=f"unix://{local}") as client:
+                yield client
+
+    def save_evidence(self) -> None:
+        """Collect what shows how things stand, as far as the machine still answers."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "console.txt").write_text(self.machine.console(), encoding="utf-8")
+        try:
+            wait_for(evidence.collect(self.launcher, self.folder), within=30)
+        except (HarnessError, TimeoutError, OSError) as error:
+            (self.folder / "incomplete.txt").write_text(f"{error}\n", encoding="utf-8")
+
+    def stop(self) -> list[str]:
+        """Stop as the operator would, take back the operator's steps, and look what is left.
+
+        Returns:
+            What the deployment left on the machine, in words.
+        """
+        assert self._before is not None, "the machine was not looked at before"
+        with self.phase("stop"):
+            self.launcher.stop()
+            for step in reversed(self.scenario.table.prepare):
+                if step.undo:
+                    user = "root" if step.user == "root" else self.machine.user
+                    self.machine.succeed(f"bash -c {shlex.quote(step.undo)}", user)
+        with self.phase("look after"):
+            left = leaks.left_behind(self._before, wait_for(leaks.look(self.machine)))
+        self.observations.record("left on machine", "after stop", str(len(left)), things=left)
+        return left
+
+    def down(self) -> list[str]:
+        """Take everything down, at once and in any state.
+
+        Returns:
+            What is left on this computer, in words.
+        """
+        with self.phase("down"):
+            left = self.machine.destroy()
+            self.world.close()
+        self.observations.record("left on computer", "after down", str(len(left)), things=left)
+        return left

@@ -1,0 +1,53 @@
+"""What every launcher does with the operator's files, once they are in their places."""
+
+from __future__ import annotations
+
+import shlex
+from abc import ABC, abstractmethod
+
+from harness.machines.base import BaseMachine, Completed
+from harness.scenario import Scenario
+
+
+class Launcher(ABC):
+    """Starts and stops one scenario's mail server on one machine, as its operator would.
+
+    Attributes:
+        user: who does it on the machine: root, or the user who runs rootless containers.
+    """
+
+    def __init__(self, scenario: Scenario, machine: BaseMachine) -> None:
+        self.scenario = scenario
+        self.machine = machine
+        self.user = "root" if scenario.table.user == "root" else machine.user
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start it; return when the launcher says that it has started.
+
+        Raises:
+            CommandError: the launcher says that it has not.
+        """
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Stop it, and remove what the operator would remove.
+
+        Raises:
+            CommandError: the launcher says that it did not stop.
+        """
+
+    @abstractmethod
+    def trouble(self) -> str:
+        """Why a mail server that does not answer never will, or nothing while it still may."""
+
+    @abstractmethod
+    def log(self) -> str:
+        """What the launcher and the container have written."""
+
+    async def exec_async(self, command: str, within: float = 60.0) -> Completed:
+        """Run a command inside the container."""
+        container = shlex.quote(self.scenario.table.container)
+        return await self.machine.run_async(
+            f"podman exec {container} {command}", self.user, within=within
+        )

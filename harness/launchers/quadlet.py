@@ -1,0 +1,51 @@
+"""Quadlet: systemd units that podman generates from `.container` files."""
+
+from __future__ import annotations
+
+from harness.launchers.base import Launcher
+
+RESTARTS = 2
+"""A unit that systemd has restarted so often is in a loop: the container exits at once."""
+
+
+class Quadlet(Launcher):
+    """`systemctl daemon-reload`, then `systemctl start UNIT`, of the system or of the user."""
+
+    @property
+    def _systemctl(self) -> str:
+        return "systemctl" if self.user == "root" else "systemctl --user"
+
+    def start(self) -> None:
+        """Have the unit generated and start it."""
+        unit = self.scenario.table.unit
+        self.machine.succeed(
+            f"{self._systemctl} daemon-reload && {self._systemctl} start {unit}",
+            self.user,
+            # systemd gives up after 90 s by default and says why.
+            within=120,
+        )
+
+    def stop(self) -> None:
+        """Stop the unit, which also removes the container."""
+        self.machine.succeed(
+            f"{self._systemctl} stop {self.scenario.table.unit}", self.user, within=120
+        )
+
+    def trouble(self) -> str:
+        """Tell a unit that has failed, or that starts over and over again."""
+        unit = self.scenario.table.unit
+        shown = self.machine.run(
+            f"{self._systemctl} show --value -p ActiveState -p NRestarts {unit}", self.user
+        )
+        state, _, restarts = shown.stdout.strip().partition("\n")
+        if not restarts.isdigit():
+            state, restarts = restarts, state
+        if state == "failed":
+            return f"{unit}.service has failed"
+        if int(restarts or 0) >= RESTARTS:
+            return f"{unit}.service was restarted {restarts} times"
+        return ""
+
+    def log(self) -> str:
+        """The unit's journal, which holds the container's output as well."""
+        return self.machine.journal(self.scenario.table.unit, self.user)

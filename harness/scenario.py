@@ -1,0 +1,341 @@
+"""The scenario model: a folder with an operator's own files, and what is said about them.
+
+`scenario.toml` says what an operator does by hand around the files, how they are launched, and
+what is expected. Every mistake in it is an error that names the file, the key and the remedy.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from harness.addresses import CLIENTS, MACHINE
+from harness.errors import ScenarioError
+from harness.site import Account, Service
+from harness.vantage import Family
+
+FILE = "scenario.toml"
+LauncherName = Literal["quadlet"]
+"""The launchers that there are; see `harness.launchers`."""
+PLACES = (*(client.place for client in CLIENTS), "localhost", "self")
+"""Where connections come from: outside clients, and the machine itself by two addresses."""
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "outside": tuple(client.place for client in CLIENTS),
+    "outside_lan": tuple(client.place for client in CLIENTS if client.on_lan),
+    **{place: (place,) for place in PLACES},
+}
+"""Words that an expectation may use for one place or several, with or without `_v4` or `_v6`."""
+
+STANDARD_PORTS = (25, 110, 143, 465, 587, 993, 995, 4190)
+"""Ports that a mail server may have; those that a scenario does not publish must be closed."""
+
+WORD = re.compile(r"[a-z0-9_]+")
+"""What folders and variants may be called: the `-` in an id is what stands between them."""
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def vantages_of(word: str) -> list[str]:
+    """The vantages that a word of an expectation stands for.
+
+    Raises:
+        ValueError: there is no such word; the text names the nearest ones.
+    """
+    group, _, family = word.rpartition("_v")
+    families: tuple[Family, ...] = get_args(Family)
+    if group and family in ("4", "6"):
+        families = (4,) if family == "4" else (6,)
+    else:
+        group = word
+    if group not in GROUPS:
+        near = difflib.get_close_matches(group, GROUPS, 3, 0.4) or GROUPS
+        raise ValueError(f"{word!r} is no vantage; {', '.join(near)} are, also with _v4 or _v6")
+    return [f"{place}_v{each}" for place in GROUPS[group] for each in families]
+
+
+class Step(_Table):
+    """Something that an operator does by hand before the deployment, and takes back after it."""
+
+    why: Text
+    run: Text
+    user: Literal["root", "rootless"] = Field("root", alias="as")
+    undo: str | None = None
+
+
+class Mailbox(_Table):
+    """An account that the operator's files create."""
+
+    address: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", examples=["alice@example.com"])]
+    password: Text
+
+
+class Expectation(_Table):
+    """What is expected of who may relay, and why."""
+
+    relays_from: tuple[str, ...] = ()
+    why: Text
+
+    @field_validator("relays_from")
+    @classmethod
+    def _known(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        for word in words:
+            vantages_of(word)
+        return words
+
+
+class VariantTable(_Table):
+    """A variant: settings that are appended to the environment file, and what follows from them."""
+
+    env: Mapping[str, str] = {}
+    expect: Expectation
+
+
+class ClientAddress(_Table):
+    """Which address the mail server logs for clients from somewhere, and why."""
+
+    of: str
+    is_: str = Field(alias="is")
+    why: Text
+
+    @field_validator("of")
+    @classmethod
+    def _known(cls, word: str) -> str:
+        vantages_of(word)
+        return word
+
+    @field_validator("is_")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value not in ("own", "machine"):
+            try:
+                ipaddress.ip_network(value)
+            except ValueError:
+                raise ValueError(
+                    f"{value!r} is neither `own` (the client's), `machine` (the host's in the "
+                    "client's family), an address, nor a network"
+                ) from None
+        return value
+
+
+class ScenarioTable(_Table):
+    """The whole of `scenario.toml`."""
+
+    title: Text
+    launcher: LauncherName
+    network: Text
+    user: Literal["root", "rootless"]
+    unit: Text
+    container: Text
+    hostname: Annotated[str, Field(pattern=r"^[^.\s]+\.[^\s]+$", examples=["mail.example.com"])]
+    env_file: Text
+    publish: Mapping[Service, Port]
+    place: Mapping[str, str]
+    certificates: Mapping[str, str] = {}
+    accounts: Annotated[tuple[Mailbox, ...], Field(min_length=2)]
+    alias: str | None = None
+    prepare: tuple[Step, ...] = ()
+    client_address: tuple[ClientAddress, ...]
+    variants: Annotated[Mapping[str, VariantTable], Field(min_length=1)]
+
+    @field_validator("publish")
+    @classmethod
+    def _distinct(cls, publish: Mapping[Service, int]) -> Mapping[Service, int]:
+        for port in publish.values():
+            services = [service for service, each in publish.items() if each == port]
+            if len(services) > 1:
+                raise ValueError(f"port {port} can lead to one of {', '.join(services)} only")
+        return publish
+
+    @field_validator("variants")
+    @classmethod
+    def _selectable(cls, variants: Mapping[str, VariantTable]) -> Mapping[str, VariantTable]:
+        for name in variants:
+            if not WORD.fullmatch(name):
+                raise ValueError(f"{name!r} must be lower case letters, digits and underscores")
+        return variants
+
+    @field_validator("client_address")
+    @classmethod
+    def _complete(cls, rules: tuple[ClientAddress, ...]) -> tuple[ClientAddress, ...]:
+        said = [vantage for rule in rules for vantage in vantages_of(rule.of)]
+        for place in PLACES:
+            for vantage in vantages_of(place):
+                if said.count(vantage) != 1:
+                    raise ValueError(f"{vantage} must be said once, and is {said.count(vantage)}×")
+        return rules
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One variant of a scenario: what is deployed, and what is expected of it.
+
+    Attributes:
+        id: `FOLDER-VARIANT`, what `pytest -k` selects by.
+        folder: where the operator's files lie.
+        variant: the variant's name.
+        is_first: whether it is the first variant of its folder, in which things are shown that
+            do not depend on the variant.
+        table: what `scenario.toml` says.
+    """
+
+    id: str
+    folder: Path
+    variant: str
+    is_first: bool
+    table: ScenarioTable
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def settings(self) -> VariantTable:
+        """What makes this variant."""
+        return self.table.variants[self.variant]
+
+    @property
+    def domain(self) -> str:
+        """The mail domain: that of the first account."""
+        return self.table.accounts[0].address.partition("@")[2]
+
+    @property
+    def accounts(self) -> list[Account]:
+        """The mailboxes."""
+        return [Account(each.address, each.password) for each in self.table.accounts]
+
+    @property
+    def closed_ports(self) -> list[int]:
+        """The ports that a mail server may have and this one does not publish."""
+        return [port for port in STANDARD_PORTS if port not in self.table.publish.values()]
+
+    @property
+    def relays_from(self) -> set[str]:
+        """The vantages from which anybody is expected to be able to relay."""
+        return {v for word in self.settings.expect.relays_from for v in vantages_of(word)}
+
+    def client_address(self, vantage: str) -> tuple[str, str]:
+        """The address or network that the server logs for a vantage's clients, and why."""
+        rule = next(r for r in self.table.client_address if vantage in vantages_of(r.of))
+        place, _, family = vantage.rpartition("_v")
+        digit: Family = 4 if family == "4" else 6
+        if rule.is_ == "machine" or (rule.is_ == "own" and place == "self"):
+            return MACHINE[digit], rule.why
+        if rule.is_ == "own":
+            own = {client.place: client.addresses[digit] for client in CLIENTS}
+            own["localhost"] = "127.0.0.1" if digit == 4 else "::1"
+            return own[place], rule.why
+        return rule.is_, rule.why
+
+    def environment(self) -> str:
+        """The environment file with the variant's settings appended."""
+        text = (self.folder / self.table.env_file).read_text(encoding="utf-8")
+        if self.settings.env:
+            text += f"\n# {self.variant}\n"
+            text += "".join(f"{key}={value}\n" for key, value in self.settings.env.items())
+        return text
+
+
+def load(folder: Path) -> list[Scenario]:
+    """The variants of the scenario in a folder, in the order of its file.
+
+    Raises:
+        ScenarioError: names the file, the key, what is wrong and what would be right.
+    """
+    file = folder / FILE
+    if not WORD.fullmatch(folder.name):
+        name = re.sub(r"[^a-z0-9_]+", "_", folder.name.lower()).strip("_") or "scenario"
+        raise ScenarioError(
+            f"{folder}: a scenario's folder is called by lower case letters, digits, underscores",
+            f"mv {folder} {folder.with_name(name)}",
+        )
+    try:
+        raw = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ScenarioError(
+            f"{file} is missing", "every folder of scenarios needs one; copy a neighbour's"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"{file}: {error}", "correct the TOML there") from None
+    try:
+        table = ScenarioTable.model_validate(raw)
+    except ValidationError as error:
+        raise ScenarioError(f"{file}: " + _explained(error), "correct it there") from None
+    for key, name in (*(("place", name) for name in table.place), ("env_file", table.env_file)):
+        there = (folder / name).exists() if key == "place" else (folder / name).is_file()
+        if not there:
+            raise ScenarioError(
+                f"{file}: {key} names {name!r}, which is not in {folder}",
+                f"there are: {', '.join(sorted(p.name for p in folder.iterdir()))}",
+            )
+    return [
+        Scenario(f"{folder.name}-{variant}", folder, variant, index == 0, table)
+        for index, variant in enumerate(table.variants)
+    ]
+
+
+def _explained(error: ValidationError) -> str:
+    """All mistakes of a file, each with its key."""
+    said = []
+    for mistake in error.errors():
+        key = ".".join(str(part) for part in mistake["loc"] if part != "[key]") or "the file"
+        text = mistake["msg"].removeprefix("Value error, ")
+        if mistake["type"] == "extra_forbidden":
+            text = "there is no such key" + _near(mistake["loc"])
+        elif mistake["type"] == "missing":
+            text = "is missing"
+        elif mistake["type"] == "literal_error":
+            text += f", not {mistake['input']!r}"
+        elif mistake["type"] == "string_pattern_mismatch":
+            field = _model(mistake["loc"]).model_fields[str(mistake["loc"][-1])]
+            text = f"{mistake['input']!r} has not the form of {', '.join(field.examples or ())}"
+        said.append(f"{key}: {text}")
+    return "; ".join(said)
+
+
+def _near(location: tuple[int | str, ...]) -> str:
+    known = [field.alias or name for name, field in _model(location).model_fields.items()]
+    near = difflib.get_close_matches(str(location[-1]), known, 1)
+    return f"; {near[0]!r} is one" if near else f"; there are: {', '.join(known)}"
+
+
+def _model(location: tuple[int | str, ...]) -> type[_Table]:
+    """The table that a key belongs to."""
+    match location:
+        case ["prepare", _, _, *_]:
+            return Step
+        case ["accounts", _, _, *_]:
+            return Mailbox
+        case ["client_address", _, _, *_]:
+            return ClientAddress
+        case ["variants", _, "expect", _, *_]:
+            return Expectation
+        case ["variants", _, _, *_]:
+            return VariantTable
+    return ScenarioTable
+
+
+def load_all(folder: Path) -> list[Scenario]:
+    """The variants of all scenarios below a folder, in the order of their names.
+
+    Raises:
+        ScenarioError: one of them is wrong, or there is none.
+    """
+    if not folder.is_dir():
+        raise ScenarioError(f"{folder} is no folder", "name one that holds scenarios")
+    folders = sorted(each for each in folder.iterdir() if each.is_dir())
+    scenarios = [scenario for each in folders for scenario in load(each)]
+    if not scenarios:
+        raise ScenarioError(f"{folder} holds no scenarios", f"a scenario is a folder with a {FILE}")
+    return scenarios
