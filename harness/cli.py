@@ -1,0 +1,143 @@
+"""`dms-harness`: what one does around a run. The runs themselves are pytest's."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from harness.errors import HarnessError
+
+STARTED = time.monotonic()
+
+
+def say(text: str) -> None:
+    """Tell what is being done, with the seconds since the command began."""
+    print(f"[{time.monotonic() - STARTED:6.1f} s] {text}", flush=True)
+
+
+def doctor(_: argparse.Namespace) -> int:
+    """Look at what the embedded machine needs; the exit status is the number of problems."""
+    from harness.doctor import examine
+
+    bad = 0
+    for finding in examine(with_mirror=True):
+        bad += not finding.good
+        mark = "ok     " if finding.good else "PROBLEM"
+        print(f"{mark}  {finding.what:18} {finding.seen}", flush=True)
+        if not finding.good:
+            print(f"         {'':18} → {finding.remedy}")
+    print("\nThe embedded machine can run here." if not bad else f"\n{bad} to mend.")
+    return bad
+
+
+def setup(args: argparse.Namespace) -> int:
+    """Build the machine image now, where the cache has none."""
+    from harness import cache
+    from harness.keeper.client import Keeper
+    from harness.machines import golden
+    from harness.machines.choice import choose_machine
+    from harness.mailserver.choose import choose
+
+    say(f"machine: {choose_machine('auto')}")
+    image = choose(args.mailserver)
+    say(f"mail server: {image.label}")
+    keeper = Keeper(cache.folder(), "setup")
+    try:
+        for thing in keeper.call("hello")["swept"]:
+            say(f"removed what a dead run had left: {thing}")
+        made = golden.ensure(keeper, image, say)
+    finally:
+        complaint = keeper.close()
+    if complaint:
+        raise HarnessError(complaint)
+    facts = made.facts
+    say(f"ready: {facts['distribution']}, {facts['podman']}, {facts['systemd']}; in {keeper.cache}")
+    return 0
+
+
+def list_(args: argparse.Namespace) -> int:
+    """List the scenarios, their variants and what is expected of them."""
+    from harness.scenario import load_all
+
+    for scenario in load_all(args.scenarios):
+        if scenario.is_first:
+            table = scenario.table
+            print(f"{scenario.folder.name}: {table.title}")
+            print(f"  launcher {table.launcher}, network {table.network}, user {table.user}")
+            ports = ", ".join(f"{port} {name}" for name, port in table.publish.items())
+            print(f"  ports: {ports}")
+        relays = ", ".join(scenario.settings.expect.relays_from) or "nowhere"
+        print(f"  {scenario.id:52} relays for strangers from: {relays}")
+    return 0
+
+
+def clean(args: argparse.Namespace) -> int:
+    """Remove what dead runs left behind, and with --cache everything that was built."""
+    from harness import cache
+    from harness.keeper.client import Keeper
+
+    keeper = Keeper(cache.folder(), "clean")
+    try:
+        hello = keeper.call("hello")
+        removed = list(hello["swept"])
+        if args.cache:
+            for name in keeper.call("finished")["finished"]:
+                keeper.call("discard", name=name)
+                removed.append(f"cached {name}")
+    finally:
+        complaint = keeper.close()
+    if args.cache:
+        for file in sorted((cache.folder() / "images").glob("*")):
+            file.unlink()
+            removed.append(f"cached {file.name}")
+    for thing in removed:
+        print(f"removed {thing}")
+    for thing in hello["stuck"]:
+        print(f"still there: {thing}")
+    if not removed and not hello["stuck"]:
+        print("nothing was left behind")
+    if complaint:
+        raise HarnessError(complaint)
+    return 1 if hello["stuck"] else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="dms-harness", description=__doc__)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, action: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        description = (action.__doc__ or "").strip()
+        made = commands.add_parser(name, help=description, description=description)
+        made.set_defaults(action=action)
+        return made
+
+    add("doctor", doctor)
+    add("setup", setup).add_argument(
+        "--mailserver", default="auto", metavar="SOURCE", help="as pytest's --mailserver"
+    )
+    add("list", list_).add_argument(
+        "--scenarios", type=Path, default=Path("scenarios"), metavar="DIR"
+    )
+    add("clean", clean).add_argument(
+        "--cache", action="store_true", help="remove the machine images as well"
+    )
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; a `HarnessError` is one clear message and exit status 2."""
+    args = parser().parse_args(argv)
+    try:
+        status: int = args.action(args)
+    except HarnessError as error:
+        print(f"dms-harness: {error}", file=sys.stderr)
+        return 2
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
