@@ -51,29 +51,37 @@ def exclusive(cache: Path, name: str, waiting: Callable[[], None]) -> Iterator[N
 def login(cache: Path) -> Login:
     """The key pair that machines of this cache are entered with; made on first use."""
     path = cache / "ssh" / "id_ed25519"
-    if not path.with_suffix(".pub").exists():
-        import asyncssh
+    public = path.with_suffix(".pub")
+    with exclusive(cache, "ssh", lambda: None):
+        if not (path.exists() and public.exists()):
+            import asyncssh
 
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        key = asyncssh.generate_private_key("ssh-ed25519", comment="dms-harness")
-        path.touch(mode=0o600)
-        path.write_bytes(key.export_private_key())
-        # The public half comes last: it says that the private one is complete.
-        path.with_suffix(".pub").write_bytes(key.export_public_key())
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            key = asyncssh.generate_private_key("ssh-ed25519", comment="dms-harness")
+            path.unlink(missing_ok=True)
+            path.touch(mode=0o600)
+            path.write_bytes(key.export_private_key())
+            # The public half comes last and at once: it says that the private one is complete.
+            fresh = public.with_suffix(".new")
+            fresh.write_bytes(key.export_public_key())
+            fresh.rename(public)
     return Login(path, None)
 
 
 def digest(*parts: str | bytes | Path) -> str:
-    """A short name for a recipe: changes whenever a word, a file or a file's mode in it does."""
+    """A short name for a recipe: changes whenever a word, a file or a file's mode in it does.
+
+    Raises:
+        FileNotFoundError: a file of it is not there.
+    """
     sha = hashlib.sha256()
     for part in parts:
         if isinstance(part, Path):
-            files = sorted(part.rglob("*")) if part.is_dir() else [part]
-            for file in files:
-                if file.is_file():
-                    name = file.relative_to(part) if part.is_dir() else file.name
-                    sha.update(f"{name}\0{file.stat().st_mode & 0o111:o}\0".encode())
-                    sha.update(file.read_bytes())
+            inside = sorted(each for each in part.rglob("*") if each.is_file())
+            for file in inside if part.is_dir() else [part]:
+                name = file.relative_to(part) if part.is_dir() else file.name
+                sha.update(f"{name}\0{file.stat().st_mode & 0o111:o}\0".encode())
+                sha.update(file.read_bytes())
         else:
             sha.update(part if isinstance(part, bytes) else part.encode())
         sha.update(b"\0\0")

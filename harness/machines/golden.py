@@ -59,25 +59,29 @@ class Golden:
         return NspawnMachine(keeper, name, self.name, self.login, self.facts, USER)
 
 
-def names(login: Login, image: Image) -> tuple[str, str]:
-    """The names of the rootfs and of the golden that these ingredients make."""
+def rootfs_name(login: Login) -> str:
+    """The name of the root file system that the packages and the keys make."""
     public = login.private_key.with_suffix(".pub").read_text(encoding="utf-8")
-    rootfs = cache.digest(
-        GUEST / "packages.debian",
-        GUEST / "customize.sh",
-        GUEST / "masked-units",
-        *(SUITE, MIRROR, public),
+    packages, hook, units = (
+        GUEST / each for each in ("packages.debian", "customize.sh", "masked-units")
     )
-    golden = cache.digest(rootfs, image.key(), GUEST / "provision.sh", *_FACTS.values(), USER)
-    return f"rootfs-{rootfs}", f"golden-{golden}"
+    return f"rootfs-{cache.digest(packages, hook, units, SUITE, MIRROR, public)}"
+
+
+def golden_name(login: Login, image: Image) -> str | None:
+    """The name of the golden that these ingredients make; None while the image is not fetched."""
+    key = image.key()
+    if key is None:
+        return None
+    provision = GUEST / "provision.sh"
+    return f"golden-{cache.digest(rootfs_name(login), key, provision, *_FACTS.values(), USER)}"
 
 
 def find(keeper: Keeper, image: Image) -> Golden | None:
     """The golden for an image, where the cache has a valid one."""
     login = cache.login(keeper.cache)
-    _, name = names(login, image)
-    stamp = keeper.call("stamp", name=name)["stamp"]
-    if stamp is None:
+    name = golden_name(login, image)
+    if name is None or (stamp := keeper.call("stamp", name=name)["stamp"]) is None:
         return None
     facts: dict[str, str] = stamp["facts"]
     return Golden(name, Login(login.private_key, facts["host_key"]), facts)
@@ -105,14 +109,18 @@ def _build(keeper: Keeper, image: Image, say: Say) -> Golden:
             f"free some space, or set {cache.ENVIRONMENT} to a folder on a larger disk",
         )
     login = cache.login(keeper.cache)
-    rootfs, golden = names(login, image)
     # Mostly waiting for the mirror and unpacking: both cores have something to do.
     with ThreadPoolExecutor(2) as pool:
-        for work in [
-            pool.submit(_ensure_rootfs, keeper, rootfs, login, say),
-            pool.submit(image.prepare, keeper, say),
-        ]:
-            work.result()
+        made = pool.submit(ensure_rootfs, keeper, login, say)
+        prepared = pool.submit(image.prepare, keeper, say, made.result)
+        rootfs = made.result()
+        prepared.result()
+    # What was fetched only now may be what a golden was made from before.
+    found = find(keeper, image)
+    if found is not None:
+        return found
+    golden = golden_name(login, image)
+    assert golden is not None
     started = time.monotonic()
     say("machine: first boot")
     machine = NspawnMachine(keeper, "golden", rootfs, login, {}, USER)
@@ -143,9 +151,17 @@ def provision(machine: BaseMachine) -> None:
     machine.succeed(f"sh -s -- {machine.user}", within=300, stdin=script)
 
 
-def _ensure_rootfs(keeper: Keeper, name: str, login: Login, say: Say) -> None:
+def ensure_rootfs(keeper: Keeper, login: Login, say: Say) -> str:
+    """The name of the root file system that a golden is made from; made now where missing.
+
+    Call it under the lock `golden`, as `ensure` does.
+
+    Raises:
+        HostError: it cannot be made; says why and what to do.
+    """
+    name = rootfs_name(login)
     if keeper.call("stamp", name=name)["stamp"] is not None:
-        return
+        return name
     say("machine: installing packages")
     public = login.private_key.with_suffix(".pub").read_text(encoding="utf-8").strip()
     hook = f"{GUEST / 'customize.sh'} \"$1\" '{public}' {GUEST / 'masked-units'}"
@@ -164,3 +180,4 @@ def _ensure_rootfs(keeper: Keeper, name: str, login: Login, say: Say) -> None:
             f"the machine's packages cannot be installed: {error}",
             "is the Debian mirror reachable? see `dms-harness doctor`",
         ) from error
+    return name

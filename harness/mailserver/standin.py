@@ -13,7 +13,7 @@ from harness.errors import HostError
 from harness.keeper.client import Keeper
 from harness.machines.base import BaseMachine
 from harness.machines.debian import MIRROR, mmdebstrap, package_list
-from harness.mailserver.image import NAME, Label, Say, hand_over
+from harness.mailserver.image import NAME, Label, Rootfs, Say, hand_over
 
 RECIPE = Path(__file__).parent / "standin"
 SUITE = "trixie"
@@ -39,7 +39,7 @@ class StandIn:
         packages = cache.digest(RECIPE / "packages", RECIPE / "customize.sh", SUITE, MIRROR)
         return keeper.cache / "images" / f"standin-{packages}.tar"
 
-    def prepare(self, keeper: Keeper, say: Say) -> None:
+    def prepare(self, keeper: Keeper, say: Say, _: Rootfs) -> None:
         """Make the image's root file system from packages."""
         target = self._archive = self._rootfs(keeper)
         if target.exists():
