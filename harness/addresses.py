@@ -42,3 +42,9 @@ CLIENTS: Final = (
     Client("outside_lan_b", {4: "203.0.113.52", 6: "2001:db8:0:1::52"}, on_lan=True),
     Client("outside_far", {4: "198.51.100.7", 6: "2001:db8:ffff::7"}, on_lan=False),
 )
+
+
+def vantage_names() -> list[str]:
+    """The names of all vantages: every client outside, and the machine itself by two addresses."""
+    places = [client.place for client in CLIENTS] + ["localhost", "self"]
+    return [f"{place}_v{family}" for place in places for family in MACHINE]

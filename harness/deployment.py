@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from harness import authority, evidence, leaks
 from harness.addresses import GATEWAY
 from harness.errors import CommandError, DeploymentError, HarnessError
+from harness.follow import Follower
 from harness.launchers import launcher_for
 from harness.loop import wait_for
 from harness.machines.base import BaseMachine, Completed
@@ -67,7 +68,10 @@ class Deployment:
         self.world = World(machine, scenario.table.hostname, scenario.domain)
         self.failure: HarnessError | None = None
         self._before: leaks.State | None = None
+        self._log: Follower | None = None
         self._observed = False
+        self._evidence_saved = False
+        self._is_down = False
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -81,15 +85,14 @@ class Deployment:
             self.observations.record("phase", name, "ended", seconds=seconds)
 
     def up(self) -> None:
-        """Fork, boot, prepare, place the files, start, and wait for the mail server's greeting.
+        """Prepare, place the files, start, and wait for the mail server's greeting.
 
-        What the operator's files and steps lead to is not the harness's failure: it is noted in
-        `failure`, with the evidence saved.
+        The machine is booted. What the operator's files and steps lead to is not the harness's
+        failure: it is noted in `failure`, with the evidence saved.
 
         Raises:
             HarnessError: the machine failed.
         """
-        self.boot()
         try:
             with self.phase("prepare"):
                 self.prepare()
@@ -199,35 +202,35 @@ class Deployment:
         loses connections from the machine's own address that come in that time (seen with passt
         2025-05-03). docker-mailserver takes longer than that to start; the stand-in does not.
         """
-        tentative = 0x40
-        while True:
+        # The fifth field holds the flags; 0x40 is IFA_F_TENTATIVE.
+        tentative = "^([^ ]+ ){4}[4-7c-f][0-9a-f] "
+        look = f"while grep -qE {shlex.quote(tentative)} /proc/net/if_inet6; do sleep 0.05; done"
+        within = max(1, int(deadline - time.monotonic()))
+        done = self.exec(f"timeout {within} sh -c {shlex.quote(look)}")
+        if done.status != 0:
             shown = self.exec("cat /proc/net/if_inet6").stdout
-            flags = [int(line.split()[4], 16) for line in shown.splitlines()]
-            if not any(each & tentative for each in flags):
-                return
-            if time.monotonic() > deadline:
-                raise DeploymentError(
-                    f"{self.scenario.id}: the container's IPv6 addresses stay tentative:\n{shown}",
-                    f"evidence: {self.folder}",
-                )
-            time.sleep(POLL)
+            raise DeploymentError(
+                f"{self.scenario.id}: the container's IPv6 addresses stay tentative:\n"
+                f"{done.stderr}{shown}",
+                f"evidence: {self.folder}",
+            )
 
     async def _greeted(self, port: int) -> bool:
         try:
             async with asyncio.timeout(GREETING_WITHIN):
                 sock = await self.machine.outside.connect(self.machine.address[4], port, GATEWAY[4])
                 with sock:
-                    return (await asyncio.get_running_loop().sock_recv(sock, 4)) == b"220-"
+                    return (await asyncio.get_running_loop().sock_recv(sock, 3)) == b"220"
         except (OSError, TimeoutError):
             return False
 
     def site(self) -> Site:
         """The deployed mail server as the probes see it."""
         table = self.scenario.table
-
-        async def mail_log() -> str:
-            return (await self.launcher.exec_async("cat /var/log/mail/mail.log")).stdout
-
+        self._log = Follower(
+            lambda: self.machine.shell.session(self.launcher.user),
+            f"podman exec {shlex.quote(table.container)} tail -n +1 -F /var/log/mail/mail.log",
+        )
         return Site(
             hostname=table.hostname,
             domain=self.scenario.domain,
@@ -240,7 +243,7 @@ class Deployment:
             outside_domain=DOMAIN,
             sink=self.world.sink,
             tls=authority.trusting(),
-            mail_log=mail_log,
+            mail_log=self._log.text,
             observations=self.observations,
         )
 
@@ -249,14 +252,20 @@ class Deployment:
         if not self._observed:
             self._observed = True
             with self.phase("probes"):
-                wait_for(observe(self.site()))
+                wait_for(self._observe())
             for query in self.world.dns.queries:
                 self.observations.record(
                     "dns", f"{query.type} {query.name}", "asked", client=query.client
                 )
-            with self.phase("evidence"):
-                self.save_evidence()
         return self.observations
+
+    async def _observe(self) -> None:
+        site = self.site()
+        try:
+            await observe(site)
+        finally:
+            if self._log is not None:
+                self._log.close()
 
     def exec(self, command: str) -> Completed:
         """Run a command inside the container."""
@@ -277,7 +286,10 @@ class Deployment:
                 yield client
 
     def save_evidence(self) -> None:
-        """Collect what shows how things stand, as far as the machine still answers."""
+        """Collect what shows how things stand, once, as far as the machine still answers."""
+        if self._evidence_saved:
+            return
+        self._evidence_saved = True
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "console.txt").write_text(self.machine.console(), encoding="utf-8")
         try:
@@ -304,11 +316,14 @@ class Deployment:
         return left
 
     def down(self) -> list[str]:
-        """Take everything down, at once and in any state.
+        """Take everything down, at once and in any state; a second call does nothing.
 
         Returns:
             What is left on this computer, in words.
         """
+        if self._is_down:
+            return []
+        self._is_down = True
         with self.phase("down"):
             left = self.machine.destroy()
             self.world.close()

@@ -12,14 +12,14 @@ import ctypes
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
 from harness.errors import HarnessError
-from harness.scheduling import PerScenario, suggested_workers
+from harness.scheduling import PerScenario, suggested_deployments, suggested_workers
 
 if TYPE_CHECKING:
     from harness.deployment import Deployment
@@ -120,7 +120,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make one test for every scenario variant and value that a test function asks for."""
     if "scenario" not in metafunc.fixturenames:
         return
-    from harness.outside.world import vantage_names
+    from harness.addresses import vantage_names
     from harness.site import Service
 
     scenarios = _scenarios(metafunc.config)
@@ -148,6 +148,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         scope="session",
         ids=["-".join(str(value) for value in row) for row in rows],
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Save the evidence while the deployment of a test that failed still stands."""
+    report = yield
+    if report.failed and call.when == "call":
+        deployed: Deployment | None = getattr(item, "funcargs", {}).get("deployment")
+        if deployed is not None:
+            deployed.save_evidence()
+            report.sections.append(("evidence", str(deployed.folder)))
+    return report
 
 
 @pytest.hookimpl(trylast=True)
@@ -181,9 +195,19 @@ def harness_session(request: pytest.FixtureRequest) -> Iterator[Session]:
             with quiet:
                 print(f"\n[{time.monotonic() - STARTED:6.1f} s] {text}", end="", file=sys.stderr)
 
-    session = Session(_run_folder(config), choose(config.getoption("--mailserver")), say)
-    yield session
-    session.close()
+    # In an xdist worker the others are at work on the next ones.
+    at_once = 1 if hasattr(config, "workerinput") else suggested_deployments()
+    session = Session(_run_folder(config), choose(config.getoption("--mailserver")), say, at_once)
+    if at_once > 1:
+        for item in request.session.items:
+            asked = getattr(item, "callspec", None)
+            fixtures = getattr(item, "fixturenames", ())
+            if asked is not None and "deployment" in fixtures:
+                session.plan(asked.params["scenario"], "observations" in fixtures)
+    try:
+        yield session
+    finally:
+        session.close()
 
 
 @pytest.fixture(scope="session")
@@ -196,12 +220,10 @@ def scenario(request: pytest.FixtureRequest) -> Scenario:
 @pytest.fixture(scope="session")
 def deployment(scenario: Scenario, harness_session: Session) -> Iterator[Deployment]:
     """The scenario's deployment, shared by all its tests; whether it came up is in `failure`."""
-    deployed = harness_session.deploy(scenario)
     try:
-        deployed.up()
-        yield deployed
+        yield harness_session.deploy(scenario)
     finally:
-        harness_session.retire(deployed)
+        harness_session.retire(scenario)
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from xdist.scheduler import LoadScopeScheduling
 
-MEMORY_PER_WORKER = 600 << 20
-"""Bytes: a machine (80 MB), the mail server (up to 200 MB), the worker itself (120 MB), and as
-much again for the page cache, without which everything waits for the disk."""
-WORKERS_PER_CORE = 2
+MEMORY_PER_DEPLOYMENT = 600 << 20
+"""Bytes: a machine (80 MB), the mail server (up to 200 MB), and as much again for the page cache,
+without which everything waits for the disk. An xdist worker (120 MB) fits in as well."""
+PER_CORE = 3
 """A deployment waits more than it computes; beyond this, waiting for a core begins."""
 
 
@@ -32,7 +32,12 @@ def available_memory() -> int:
     return 0
 
 
+def suggested_deployments() -> int:
+    """As many deployments at once as cores and memory make useful."""
+    by_cores = (os.cpu_count() or 1) * PER_CORE
+    return max(1, min(by_cores, available_memory() // MEMORY_PER_DEPLOYMENT))
+
+
 def suggested_workers() -> int:
-    """As many workers as cores and memory make useful."""
-    by_cores = (os.cpu_count() or 1) * WORKERS_PER_CORE
-    return max(1, min(by_cores, available_memory() // MEMORY_PER_WORKER))
+    """As many xdist workers, each of which has one deployment at a time."""
+    return suggested_deployments()

@@ -98,9 +98,3 @@ class World:
             )
             for family in _FAMILIES
         ]
-
-
-def vantage_names() -> list[str]:
-    """The names of all vantages that a world has, without making one."""
-    places = [client.place for client in addresses.CLIENTS] + ["localhost", "self"]
-    return [f"{place}_v{family}" for place in places for family in _FAMILIES]

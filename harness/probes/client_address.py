@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.site import Service
     from harness.vantage import Vantage
 
-LOGGED_WITHIN = 6.0
+LOGGED_WITHIN = 20.0
 """Seconds from the server's reply until its log must have the line."""
 
 

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from harness.site import Service
     from harness.vantage import Vantage
 
-CONNECT_WITHIN = 5.0
+CONNECT_WITHIN = 10.0
 """Seconds for the TCP handshake. Longer than a lost SYN's first retransmissions."""
-GREETING_WITHIN = {"smtp": 14.0}
+GREETING_WITHIN = {"smtp": 30.0}
 """Seconds for the whole greeting. postscreen waits 6 s on first contact, more under DNSBL tests."""
-GREETING_WITHIN_DEFAULT = 8.0
+GREETING_WITHIN_DEFAULT = 20.0
 UNPUBLISHED_WITHIN = 1.0
 """Seconds to listen for a greeting on a port that should not be open at all."""
 

@@ -25,7 +25,7 @@ T = TypeVar("T")
 PeerCertificate = Mapping[str, object]
 """What `ssl.SSLSocket.getpeercert()` returns: empty where nothing was verified."""
 
-REPLY_WITHIN = 12.0
+REPLY_WITHIN = 30.0
 """Seconds for one response; Dovecot's answer to a bad login alone takes 2 and more."""
 
 

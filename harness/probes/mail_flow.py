@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from harness.site import Service
     from harness.vantage import Vantage
 
-DELIVERY_WITHIN = 15.0
+DELIVERY_WITHIN = 45.0
 """Seconds from the server's 250 to the mailbox, or to the sink."""
 
 

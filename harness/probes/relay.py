@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 ERRORS_PER_CONNECTION = 8
 """Postfix delays every reply after 10 errors and hangs up after 20: stay below both."""
-BATCH_WITHIN = 60.0
+BATCH_WITHIN = 90.0
 """Seconds for the forms that share a connection, with the wait for a free slot."""
-ARRIVAL_WITHIN = 8.0
+ARRIVAL_WITHIN = 45.0
 """Seconds in which an accepted message must reach the sink. All wait at the same time, and less
 where the log says that the message has gone elsewhere."""
 

@@ -34,7 +34,7 @@ OTHERS_AT_ONCE = 60
 """Must have room for all failing logins, which start together, or they would wait in vain."""
 THREADS = 32
 """IMAPClient blocks, so each of its sessions holds a thread."""
-PROBE_WITHIN = 30.0
+PROBE_WITHIN = 90.0
 """Seconds for one probe from one vantage, where it sets no deadline of its own."""
 
 

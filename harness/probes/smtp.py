@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Security = Literal["plain", "starttls", "implicit"]
 
-REPLY_WITHIN = 12.0
+REPLY_WITHIN = 30.0
 """Seconds for one reply; Dovecot's answer to a bad login alone takes 2."""
 
 USUAL_SECURITY: dict[str, Security] = {
