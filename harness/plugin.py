@@ -12,7 +12,7 @@ import ctypes
 import signal
 import sys
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -23,15 +23,21 @@ from harness.scheduling import PerScenario, suggested_deployments, suggested_wor
 
 if TYPE_CHECKING:
     from harness.deployment import Deployment
+    from harness.machines.choice import Choice
     from harness.observations import Observations
     from harness.scenario import Scenario
     from harness.session import Session
 
 STARTED = time.monotonic()
-DEPLOYMENT_TESTS = "deployments"
+DEPLOYMENT_TESTS = Path("tests") / "deployments"
 PR_SET_PDEATHSIG = 1
+REPRODUCED = 10
+"""How many failures get a line of their own that reproduces them."""
 
-run_folder = pytest.StashKey[Path]()
+run_folder: pytest.StashKey[Path] = pytest.StashKey()
+scenarios_key: pytest.StashKey[list[Scenario]] = pytest.StashKey()
+session_key: pytest.StashKey[Session] = pytest.StashKey()
+machine_key: pytest.StashKey[Choice] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -80,8 +86,121 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_configure_node(node: Any) -> None:
-    """Let all xdist workers write into the controller's run."""
+    """Let all xdist workers write into the controller's run, and take the same image."""
     node.workerinput["dms_run"] = str(_run_folder(node.config))
+    if session_key in node.config.stash:
+        label = node.config.stash[session_key].image.label
+        node.workerinput["dms_image"] = (label.source, label.why)
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def _deploys(config: pytest.Config) -> bool:
+    """Whether this run's arguments lead to the tests that deploy."""
+    tests = config.rootpath / DEPLOYMENT_TESTS
+    given = [config.invocation_params.dir / str(arg).split("::")[0] for arg in config.args]
+    return not config.option.collectonly and any(
+        tests.is_relative_to(path.resolve()) or path.resolve().is_relative_to(tests)
+        for path in given
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """See that machines can be made before any test asks for one, and say what they are."""
+    config = session.config
+    if _is_worker(config) or not _deploys(config):
+        return
+    _scenarios(config)  # a mistake in one of them is said before minutes of building
+    try:
+        assert _session(config).golden
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from None
+    if getattr(config.option, "dist", "no") != "no":
+        config.stash[session_key].close()
+
+
+def _session(config: pytest.Config) -> Session:
+    """This process's part in the run; made when it is first needed."""
+    if session_key not in config.stash:
+        from harness.machines.choice import choose_machine
+        from harness.mailserver.choose import ASKED_FOR, choose
+        from harness.session import Session
+
+        config.stash[machine_key] = choose_machine(config.getoption("--machine"))
+        option, why = config.getoption("--mailserver"), ASKED_FOR
+        if _is_worker(config):
+            source, reason = getattr(config, "workerinput", {}).get("dms_image", ("auto", ""))
+            if option == "auto":
+                option, why = source, reason
+        # In an xdist worker the other workers are at work on the next deployments.
+        at_once = 1 if _is_worker(config) else suggested_deployments()
+        say = _saying(config)
+        config.stash[session_key] = Session(
+            _run_folder(config),
+            choose(option, why=why),
+            say,
+            at_once,
+            phases=say if config.get_verbosity() > 0 else None,
+        )
+    return config.stash[session_key]
+
+
+def _saying(config: pytest.Config) -> Callable[[str], None]:
+    """What tells the user at the terminal what is being done, whatever pytest captures."""
+
+    def say(text: str) -> None:
+        manager = config.pluginmanager.getplugin("capturemanager")
+        quiet = manager.global_and_fixture_disabled() if manager else contextlib.nullcontext()
+        with quiet:
+            print(f"[{time.monotonic() - STARTED:6.1f} s] {text}", file=sys.stderr, flush=True)
+
+    return say
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say which machine, which distribution, which podman and which image, and why."""
+    if session_key not in config.stash:
+        return []
+    session = config.stash[session_key]
+    facts = session.golden.facts
+    return [
+        f"machine: {config.stash[machine_key]}: {facts['distribution']}, {facts['podman']},"
+        f" {facts['systemd'].partition(' (')[0]}, kernel {facts['kernel']}",
+        f"mail server: {session.image.label}",
+    ]
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Show what was seen, and a line to paste for each failure."""
+    reporter = terminalreporter
+    if run_folder in config.stash and not _is_worker(config):
+        from rich.console import Console
+
+        from harness.report.terminal import print_summary
+
+        reporter.ensure_newline()
+        console = Console(
+            file=reporter._tw._file,
+            width=max(reporter._tw.fullwidth, 100),
+            no_color=not reporter._tw.hasmarkup,
+            force_terminal=reporter._tw.hasmarkup,
+        )
+        kind = config.stash[machine_key].kind if machine_key in config.stash else ""
+        print_summary(console, config.stash[run_folder], kind)
+    failed = [report.nodeid for report in reporter.stats.get("failed", [])]
+    for nodeid in failed[:REPRODUCED]:
+        reporter.write_line(f"reproduce: {sys.argv[0]} '{nodeid}'")
+    if len(failed) > REPRODUCED:
+        reporter.write_line(f"… and {len(failed) - REPRODUCED} more")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Take down what no fixture did: a session whose tests were all deselected, or never ran."""
+    if session_key in config.stash:
+        config.stash[session_key].close()
 
 
 def _run_folder(config: pytest.Config) -> Path:
@@ -106,13 +225,16 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def _scenarios(config: pytest.Config) -> list[Scenario]:
-    from harness.scenario import load_all
+    """All scenario variants: the same objects for every test, as pytest's fixtures need them."""
+    if scenarios_key not in config.stash:
+        from harness.scenario import load_all
 
-    folder = config.getoption("--scenarios") or config.rootpath / "scenarios"
-    try:
-        return load_all(folder)
-    except HarnessError as error:
-        raise pytest.UsageError(str(error)) from None
+        folder = config.getoption("--scenarios") or config.rootpath / "scenarios"
+        try:
+            config.stash[scenarios_key] = load_all(folder)
+        except HarnessError as error:
+            raise pytest.UsageError(str(error)) from None
+    return config.stash[scenarios_key]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -145,6 +267,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         ["scenario", *asked],
         rows,
         indirect=["scenario"],
+        # A session fixture's parameter: with a smaller scope every test would deploy anew.
         scope="session",
         ids=["-".join(str(value) for value in row) for row in rows],
     )
@@ -164,41 +287,27 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each scenario variant's tests together, those that end its deployment last."""
-    order: dict[str, int] = {}
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """Keep each scenario variant's tests together and in order, those that end it last."""
+    written = {item: position for position, item in enumerate(items)}
+    scenarios: dict[str, int] = {}
 
-    def place(item: pytest.Item) -> tuple[int, bool]:
+    def place(item: pytest.Item) -> tuple[int, bool, int]:
         params = getattr(getattr(item, "callspec", None), "params", {})
         scenario = str(params.get("scenario", ""))
-        ends = item.get_closest_marker("ends_deployment") is not None
-        return (order.setdefault(scenario, len(order)) if scenario else -1, ends)
+        variant = scenarios.setdefault(scenario, len(scenarios)) if scenario else -1
+        return (variant, item.get_closest_marker("ends_deployment") is not None, written[item])
 
+    yield  # pytest sorts by the parameters of all session fixtures, which scatters the tests
     items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
 def harness_session(request: pytest.FixtureRequest) -> Iterator[Session]:
     """This process's part in the run. Takes everything down at the end."""
-    from harness.machines.choice import choose_machine
-    from harness.mailserver.choose import choose
-    from harness.session import Session
-
-    config = request.config
-    choose_machine(config.getoption("--machine"))
-
-    def say(text: str) -> None:
-        manager = config.pluginmanager.getplugin("capturemanager")
-        quiet = manager.global_and_fixture_disabled() if manager else contextlib.nullcontext()
-        if config.get_verbosity() > 0 or (": " in text and not text.startswith("rootless")):
-            with quiet:
-                print(f"\n[{time.monotonic() - STARTED:6.1f} s] {text}", end="", file=sys.stderr)
-
-    # In an xdist worker the others are at work on the next ones.
-    at_once = 1 if hasattr(config, "workerinput") else suggested_deployments()
-    session = Session(_run_folder(config), choose(config.getoption("--mailserver")), say, at_once)
-    if at_once > 1:
+    session = _session(request.config)
+    if session.at_once > 1:
         for item in request.session.items:
             asked = getattr(item, "callspec", None)
             fixtures = getattr(item, "fixturenames", ())

@@ -13,7 +13,7 @@ from pathlib import Path
 from harness import cache
 from harness.deployment import Deployment
 from harness.errors import HostError, MachineError
-from harness.keeper.client import Keeper
+from harness.keeper.client import Keeper, ignore_progress
 from harness.machines import golden
 from harness.machines.golden import Golden
 from harness.mailserver.image import Image
@@ -45,13 +45,17 @@ class Session:
         image: the mail server image's source.
         say: tells the user what is being done.
         at_once: how many deployments may exist at a time.
+        phases: tells the user of each phase of each deployment, where that is wanted.
     """
 
-    def __init__(self, run: Path, image: Image, say: Say, at_once: int) -> None:
+    def __init__(
+        self, run: Path, image: Image, say: Say, at_once: int, phases: Say | None = None
+    ) -> None:
         self.run = run
         self.image = image
         self.say = say
         self.at_once = at_once
+        self._phases = phases or ignore_progress
         self._keeper: Keeper | None = None
         self._golden: Golden | None = None
         self._count = itertools.count(1)
@@ -143,7 +147,7 @@ class Session:
             machine,
             observations,
             self.run / scenario.id,
-            lambda phase: self.say(f"{scenario.id}: {phase}"),
+            lambda phase: self._phases(f"{scenario.id}: {phase}"),
         )
         self._made.append(deployment)
         return deployment
@@ -155,11 +159,13 @@ class Session:
             self._ending.append(self._undertaker.submit(coming.result().down))
 
     def close(self) -> None:
-        """Take everything down, whatever it is doing, and wait until it is gone.
+        """Take everything down, whatever it is doing, and wait until it is gone, once.
 
         Raises:
             HostError: something is left on this computer; the text names it.
         """
+        if self._closed:
+            return
         self._closed = True
         self._planned.clear()
         self._undertaker.shutdown(wait=True)

@@ -31,6 +31,7 @@ def choose(
     folder: Path | None = None,
     registry: str = REGISTRY,
     within: float = ANSWER_WITHIN,
+    why: str = ASKED_FOR,
 ) -> Image:
     """The image that an option names; nothing is fetched or made yet.
 
@@ -43,6 +44,7 @@ def choose(
         folder: the harness's cache, by default the user's.
         registry: what `auto` asks whether it answers.
         within: seconds in which it must.
+        why: the reason for the label where the option itself names the source.
 
     Raises:
         HostError: the option is none of these; says what was meant, or what can be meant.
@@ -52,9 +54,9 @@ def choose(
     if option == "auto":
         return _auto(folder, registry, within)
     if option == "stand-in":
-        return StandIn(ASKED_FOR)
+        return StandIn(why)
     if word == "upstream":
-        return Upstream(folder, Reference(f"{UPSTREAM}{colon}{tag}"), ASKED_FOR)
+        return Upstream(folder, Reference(f"{UPSTREAM}{colon}{tag}"), why)
     path = Path(option).expanduser()
     if option and path.is_dir():
         return Checkout(folder, path)
@@ -63,7 +65,7 @@ def choose(
     if option.startswith(("/", "./", "../", "~")) or path.suffix in (".tar", ".tgz", ".gz"):
         raise HostError(f"--mailserver {option}: no such folder or archive", f"it takes {FORMS}")
     if "/" in option:
-        return Upstream(folder, Reference(option), ASKED_FOR)
+        return Upstream(folder, Reference(option), why)
     meant = difflib.get_close_matches(word, WORDS, 1)
     raise HostError(
         f"--mailserver {option or repr(option)}: no such source",

@@ -1,0 +1,153 @@
+"""The end of a run at the terminal: what was seen of each deployment, in a line each."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.addresses import CLIENTS, MACHINE
+from harness.scenario import GROUPS, vantages_of
+from harness.vantage import Family
+
+PHASES = ("boot", "look before", "prepare", "start", "ready", "probes", "stop", "down")
+PLACES = ("outside", "localhost", "self")
+PLAIN_FORM = "external-to-external"
+NOT_SHOWN = {
+    "nspawn": "SELinux, kernel modules, and the boot order of real hardware: the machine shares"
+    " this computer's kernel; a virtual machine would show them",
+}
+
+Fact = dict[str, Any]
+
+
+def read(path: Path) -> list[Fact]:
+    """The observations of a run, in the order in which they were made."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+def print_summary(console: Console, run: Path, machine: str) -> None:
+    """Print what a run saw; nothing where it deployed nothing."""
+    by_scenario: dict[str, list[Fact]] = defaultdict(list)
+    for fact in read(run / "observations.jsonl"):
+        by_scenario[fact["scenario"]].append(fact)
+    if not by_scenario:
+        return
+    folders = dict.fromkeys(scenario.partition("-")[0] for scenario in by_scenario)
+    for folder in folders:
+        mine = {k: facts for k, facts in by_scenario.items() if k.startswith(f"{folder}-")}
+        console.print(_table(folder, mine))
+    console.print(_phases(by_scenario.values()), style="dim")
+    if machine in NOT_SHOWN:
+        console.print(f"not checkable here: {NOT_SHOWN[machine]}", style="dim")
+    console.print(f"observations and evidence: {run}", style="dim", soft_wrap=True)
+
+
+def _table(folder: str, by_scenario: Mapping[str, Sequence[Fact]]) -> Table:
+    """What was seen of a scenario, a line for each of its variants."""
+    table = Table(title=folder, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table.add_column("variant", no_wrap=True)
+    table.add_column("ports", no_wrap=True)
+    for place in PLACES:
+        table.add_column(f"{place} is", no_wrap=True)
+    table.add_column("relays for strangers from")
+    table.add_column("s", justify="right")
+    for scenario, facts in by_scenario.items():
+        seen = _addresses(facts)
+        table.add_row(
+            scenario.partition("-")[2],
+            _ports(facts),
+            *(", ".join(sorted(seen[place])) for place in PLACES),
+            _relay(facts),
+            f"{_seconds(facts):.1f}",
+        )
+    return table
+
+
+def _of(facts: Sequence[Fact], kind: str) -> list[Fact]:
+    return [fact for fact in facts if fact["kind"] == kind]
+
+
+def _ports(facts: Sequence[Fact]) -> Text:
+    """How many of the published ports answered, over all vantages."""
+    published = [fact for fact in _of(facts, "port") if fact["evidence"].get("service")]
+    answering = sum(fact["outcome"] == "answers" for fact in published)
+    good = bool(published) and answering == len(published)
+    return Text(f"{answering}/{len(published)}", style="green" if good else "bold red")
+
+
+def _addresses(facts: Sequence[Fact]) -> dict[str, set[str]]:
+    """Which address the server took its clients for, by the sort of place they were at."""
+    seen: dict[str, set[str]] = defaultdict(set)
+    for fact in _of(facts, "client_address"):
+        if fact["subject"] == "smtp":
+            place, _, family = str(fact["vantage"]).rpartition("_v")
+            seen[place.partition("_")[0]].add(_named(fact["outcome"], place, family))
+    return seen
+
+
+def _named(address: str, place: str, family: str) -> str:
+    """`own` for the client's real address, `machine` for the machine's, else as it is."""
+    digit: Family = 4 if family == "4" else 6
+    own = {client.place: client.addresses[digit] for client in CLIENTS}
+    if own.get(place) == address:
+        return "own"
+    if address == MACHINE[digit]:
+        return "machine"
+    try:
+        link_local = ipaddress.ip_address(address.partition("%")[0]).is_link_local
+    except ValueError:
+        return address
+    return "link-local" if link_local else address
+
+
+def _relay(facts: Sequence[Fact]) -> Text:
+    """The vantages from which a stranger's mail arrived outside."""
+    tried = [fact for fact in _of(facts, "relay") if fact["subject"] == PLAIN_FORM]
+    if not tried:
+        return Text("not observed", style="bold red")
+    open_to = [fact["vantage"] for fact in tried if fact["outcome"] == "relayed"]
+    if open_to:
+        return Text(", ".join(_grouped(open_to)), style="bold yellow")
+    unclear = [fact for fact in tried if fact["outcome"] != "refused"]
+    if unclear:
+        return Text(f"inconclusive from {len(unclear)}", style="bold red")
+    return Text(f"nowhere ({len(tried)} places)", style="green")
+
+
+def _grouped(vantages: Sequence[str]) -> list[str]:
+    """The shortest words for some vantages: a group's name where all of it is among them."""
+    left = dict.fromkeys(vantages)
+    words = []
+    for group in GROUPS:
+        for word in (group, f"{group}_v4", f"{group}_v6"):
+            members = vantages_of(word)
+            if all(member in left for member in members):
+                words.append(word)
+                for member in members:
+                    del left[member]
+    return words
+
+
+def _seconds(facts: Sequence[Fact]) -> float:
+    return float(sum(fact["evidence"]["seconds"] for fact in _of(facts, "phase")))
+
+
+def _phases(deployments: Iterable[Sequence[Fact]]) -> str:
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for facts in deployments:
+        for fact in _of(facts, "phase"):
+            seconds[fact["subject"]].append(fact["evidence"]["seconds"])
+    shown = [f"{phase} {median(seconds[phase]):.1f}" for phase in PHASES if phase in seconds]
+    return "median seconds: " + ", ".join(shown)
