@@ -3,17 +3,18 @@
 # Both build on `make setup`, which installs what is needed and builds the machine image.
 
 K ?= rootless_pasta
-N ?= auto
 MAILSERVER ?= auto
 VENV := .venv/bin
+PYTEST := $(VENV)/pytest --mailserver '$(MAILSERVER)'
+CORES := $(shell nproc)
 
-.PHONY: run test setup venv lint unit integration deployments bench clean
+.PHONY: run test setup venv lint unit deployments integration bench clean
 
 run: setup
-	$(VENV)/pytest -k '$(K)' -n $(N) --mailserver '$(MAILSERVER)'
+	$(PYTEST) -k '$(K)'
 
-test: setup lint
-	$(VENV)/pytest tests -n $(N) --mailserver '$(MAILSERVER)'
+# One after the other: each keeps all cores busy by itself.
+test: lint unit deployments integration
 
 setup: venv
 	$(VENV)/dms-harness setup --mailserver '$(MAILSERVER)'
@@ -21,13 +22,22 @@ setup: venv
 venv:
 	sh harness/setup.sh
 
-lint:
+lint: venv
 	$(VENV)/ruff format --check .
 	$(VENV)/ruff check .
 	$(VENV)/mypy
 
+unit: venv
+	$(PYTEST) tests/unit -q -n $(CORES)
+
+deployments: setup
+	$(PYTEST) tests/deployments
+
+integration: setup
+	$(PYTEST) tests/integration -v
+
 bench: setup
 	$(VENV)/python tests/benchmarks/bench.py
 
-clean:
+clean: venv
 	$(VENV)/dms-harness clean

@@ -101,7 +101,7 @@ def _deploys(config: pytest.Config) -> bool:
     """Whether this run's arguments lead to the tests that deploy."""
     tests = config.rootpath / DEPLOYMENT_TESTS
     given = [config.invocation_params.dir / str(arg).split("::")[0] for arg in config.args]
-    return not config.option.collectonly and any(
+    return any(
         tests.is_relative_to(path.resolve()) or path.resolve().is_relative_to(tests)
         for path in given
     )
@@ -114,6 +114,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if _is_worker(config) or not _deploys(config):
         return
     _scenarios(config)  # a mistake in one of them is said before minutes of building
+    if config.option.collectonly:
+        return
     try:
         assert _session(config).golden
     except HarnessError as error:

@@ -1,0 +1,71 @@
+"""The summary at the end of a run says what the observations say."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from harness.observations import Observations
+from harness.report.terminal import print_summary
+
+
+def summary(run: Path) -> str:
+    out = io.StringIO()
+    print_summary(Console(file=out, width=120, no_color=True), run, "nspawn")
+    return out.getvalue()
+
+
+def observed(run: Path, relayed: tuple[str, ...] = (), outcome: str = "refused") -> Observations:
+    seen = Observations("demo-first", run / "observations.jsonl")
+    seen.record("phase", "boot", "ended", seconds=1.5)
+    for vantage, address in (
+        ("outside_lan_a_v4", "203.0.113.51"),
+        ("outside_lan_b_v4", "203.0.113.52"),
+        ("localhost_v4", "203.0.113.10"),
+        ("self_v6", "fe80::1%enp1s0"),
+    ):
+        seen.record("port", "25", "answers", vantage, service="smtp")
+        seen.record("client_address", "smtp", address, vantage)
+        result = "relayed" if vantage in relayed else outcome
+        seen.record("relay", "external-to-external", result, vantage)
+    return seen
+
+
+def test_nothing_is_said_where_nothing_was_deployed(tmp_path: Path) -> None:
+    assert summary(tmp_path) == ""
+
+
+def test_closed_server(tmp_path: Path) -> None:
+    observed(tmp_path)
+    said = summary(tmp_path)
+    assert "4/4" in said
+    assert "nowhere (4 places)" in said
+    assert "machine" in said
+    assert "link-local" in said
+    assert "SELinux" in said
+
+
+def test_open_relay_is_named_by_the_shortest_words(tmp_path: Path) -> None:
+    observed(tmp_path, relayed=("outside_lan_a_v4", "outside_lan_b_v4", "localhost_v4"))
+    assert "outside_lan_v4, localhost_v4" in summary(tmp_path)
+
+
+def test_inconclusive_is_not_closed(tmp_path: Path) -> None:
+    observed(tmp_path, outcome="deferred")
+    said = summary(tmp_path)
+    assert "inconclusive from 4" in said
+    assert "nowhere" not in said
+
+
+def test_unanswered_port_counts_as_published(tmp_path: Path) -> None:
+    observed(tmp_path).record("port", "993", "refused", "self_v6", service="imaps")
+    assert "4/5" in summary(tmp_path)
+
+
+def test_line_that_a_killed_run_left_half_written_is_not_read(tmp_path: Path) -> None:
+    observed(tmp_path)
+    with (tmp_path / "observations.jsonl").open("a") as file:
+        file.write('{"kind": "port", "subj')
+    assert "4/4" in summary(tmp_path)

@@ -1,0 +1,85 @@
+"""What `pytest -k` selects, in which order it runs, and how xdist spreads it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.scenario import load_all
+from harness.scheduling import PerScenario, suggested_deployments
+
+ROOT = Path(__file__).parents[2]
+VARIANTS = [scenario.id for scenario in load_all(ROOT / "scenarios")]
+
+
+def collect(*arguments: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--co", "-q", "-p", "no:cacheprovider", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode in (0, pytest.ExitCode.USAGE_ERROR), done.stdout + done.stderr
+    return [line for line in done.stdout.splitlines() if "::" in line] or [done.stderr]
+
+
+@pytest.fixture(scope="module")
+def everything() -> list[str]:
+    return collect()
+
+
+def test_every_variant_is_checked_for_relaying_from_every_vantage(everything: list[str]) -> None:
+    for variant in VARIANTS:
+        relay = [
+            name
+            for name in everything
+            if re.search(rf"test_(no_strangers|expected_open).*\[{variant}-", name)
+        ]
+        assert len(relay) == 10, (variant, relay)
+
+
+def test_words_of_a_test_id_select(everything: list[str]) -> None:
+    selected = collect("-k", "permit_host and relay and localhost_v4")
+    assert selected == [
+        "tests/deployments/test_relay.py::test_expected_open_relay_is_seen"
+        "[rootless_pasta_quadlet-permit_host-localhost_v4]"
+    ]
+
+
+def test_tests_of_a_variant_follow_each_other_and_its_end_comes_last(everything: list[str]) -> None:
+    order = [name.partition("[")[2].rstrip("]").split("-")[1] for name in everything]
+    changes = [a for a, b in zip(order, [*order[1:], ""], strict=True) if a != b]
+    assert len(changes) == len(set(changes)) == len(VARIANTS)
+    first = [name for name in everything if f"[{VARIANTS[0]}" in name]
+    assert "test_stopping_leaves_nothing" in first[-1]
+
+
+def test_what_does_not_depend_on_the_variant_is_shown_once(everything: list[str]) -> None:
+    assert sum("test_stopping_leaves_nothing" in name for name in everything) == 1
+
+
+def test_mistake_in_a_scenario_is_one_clear_error(tmp_path: Path) -> None:
+    folder = tmp_path / "typo"
+    folder.mkdir()
+    (folder / "scenario.toml").write_text('tittle = "x"\n')
+    (said,) = collect("--scenarios", str(tmp_path), "tests/deployments")
+    assert "scenario.toml" in said
+    assert "tittle: there is no such key; 'title' is one" in said
+
+
+def test_xdist_keeps_a_variant_on_one_worker(everything: list[str]) -> None:
+    split = PerScenario._split_scope
+    scopes = {split(None, name) for name in everything}  # type: ignore[arg-type] # uses no state
+    assert scopes == set(VARIANTS)
+    apart = "tests/unit/test_x.py::test_y[a-b-c]"
+    assert split(None, apart) == apart  # type: ignore[arg-type] # as above
+
+
+def test_there_is_always_room_for_one_deployment() -> None:
+    assert suggested_deployments() >= 1
