@@ -5,10 +5,9 @@ They live in network namespaces that only the run can reach; any number of runs 
             the outside                                       the machine
     far, DNS, exchanger: 198.51.100.0/24 ─ gateway ┐
     LAN clients: 203.0.113.51, .52 ────────────────┴── 203.0.113.0/25 ── 203.0.113.10
-    near client: 203.0.113.200, beyond the LAN but in the machine's /16 ┘
 
-PERMIT_DOCKER=host trusts the /16 of the container's own address: the near client shares it
-without sharing the machine's network, the far one does not.
+PERMIT_DOCKER=host trusts the /16 of the container's own address. Where that is the machine's, the
+LAN clients are in it and the far client is not.
 """
 
 from __future__ import annotations

@@ -40,3 +40,14 @@ def wait_for(work: Coroutine[Any, Any, T], within: float | None = None) -> T:
     except KeyboardInterrupt:
         future.cancel()
         raise
+
+
+def cancel_all() -> None:
+    """Cancel everything that the loop is at: whoever waits for it is told so."""
+    loop = background()
+
+    def cancel() -> None:
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+
+    loop.call_soon_threadsafe(cancel)

@@ -85,6 +85,7 @@ def pytest_configure(config: pytest.Config) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Let all xdist workers write into the controller's run, and take the same image."""
     node.workerinput["dms_run"] = str(_run_folder(node.config))
@@ -216,11 +217,13 @@ def _run_folder(config: pytest.Config) -> Path:
     return config.stash[run_folder]
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
     """Give each scenario variant to one worker as a whole."""
     return PerScenario(config, log)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """The number behind `-n auto`: as many as are useful here."""
     return suggested_workers()

@@ -5,15 +5,17 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from harness import cache
 from harness.deployment import Deployment
 from harness.errors import HostError, MachineError
 from harness.keeper.client import Keeper, ignore_progress
+from harness.loop import cancel_all
 from harness.machines import golden
 from harness.machines.golden import Golden
 from harness.mailserver.image import Image
@@ -21,6 +23,11 @@ from harness.observations import Observations
 from harness.scenario import Scenario
 
 Say = Callable[[str], None]
+
+KEEPER_LOOK = 0.5
+"""Seconds between two looks whether the keeper still lives, while a deployment is waited for."""
+ABANDONED_WITHIN = 5.0
+"""Seconds that a deployment on its way is given to notice that its machine is gone."""
 
 
 def new_run(folder: Path) -> Path:
@@ -61,9 +68,11 @@ class Session:
         self._count = itertools.count(1)
         self._planned: dict[str, tuple[Scenario, bool]] = {}
         self._coming: dict[str, Future[Deployment]] = {}
+        self._begun: list[Future[Deployment]] = []
         self._made: list[Deployment] = []
         self._ending: list[Future[list[str]]] = []
         self._closed = False
+        self._starting = threading.Semaphore(os.cpu_count() or 1)
         self._workers = ThreadPoolExecutor(at_once, thread_name_prefix="deploy")
         # Taking one down is mostly waiting as well: the next need not wait for it.
         self._undertaker = ThreadPoolExecutor(1, thread_name_prefix="undertaker")
@@ -106,21 +115,46 @@ class Session:
         Raises:
             HarnessError: the machine failed, twice.
         """
-        self.plan(scenario, observe=False)
-        self._begin(scenario.id)
+        if scenario.id not in self._coming:  # else it would be planned, and deployed, once more
+            self.plan(scenario, observe=False)
+            self._begin(scenario.id)
         for name in list(self._planned):
             if len(self._coming) < self.at_once:
                 self._begin(name)
-        return self._coming[scenario.id].result()
+        coming = self._coming.get(scenario.id)
+        while coming and wait([coming], KEEPER_LOOK).not_done:
+            if self.keeper.is_gone():
+                # So are its machines; the probes would wait for them in vain.
+                self._abandon()
+        if coming is None or self.keeper.is_gone():
+            raise HostError(
+                f"{scenario.id}: the keeper is gone: something killed it",
+                "`dms-harness clean` removes what is left",
+            )
+        return coming.result()
 
     def _begin(self, name: str) -> None:
-        if name in self._coming or name not in self._planned:
+        if name in self._coming or name not in self._planned or self.keeper.is_gone():
             return
         assert self.golden  # built here, not by several threads at once
         scenario, observe = self._planned.pop(name)
         self._coming[name] = self._workers.submit(self._bring_up, scenario, observe)
+        self._begun.append(self._coming[name])
 
     def _bring_up(self, scenario: Scenario, observe: bool) -> Deployment:
+        # Booting and starting keep a core busy, probing mostly waits: no more of the former at
+        # once than there are cores lets the first deployments be probed while others start.
+        with self._starting:
+            deployment = self._booted(scenario)
+            deployment.up()
+        if observe and deployment.failure is None:
+            deployment.observe()
+        # What was seen of a machine that is gone says nothing about the mail server.
+        if why := deployment.machine.ended():
+            raise MachineError(f"{scenario.id}: its machine does not run any more: {why}")
+        return deployment
+
+    def _booted(self, scenario: Scenario) -> Deployment:
         deployment = self._new(scenario)
         try:
             deployment.boot()
@@ -133,12 +167,11 @@ class Session:
             deployment.down()
             deployment = self._new(scenario)
             deployment.boot()
-        deployment.up()
-        if observe and deployment.failure is None:
-            deployment.observe()
         return deployment
 
     def _new(self, scenario: Scenario) -> Deployment:
+        if self._closed:
+            raise MachineError(f"{scenario.id}: the run ended before its machine was made")
         machine = self.golden.fork(self.keeper, f"m{next(self._count)}")
         observations = Observations(scenario.id, self.run / "observations.jsonl")
         observations.record("mail server", "image", str(self.image.label))
@@ -155,7 +188,8 @@ class Session:
     def retire(self, scenario: Scenario) -> None:
         """Take a deployment down in the background; `close` tells what was left of it."""
         coming = self._coming.pop(scenario.id, None)
-        if coming is not None and coming.exception() is None:
+        # One that is still on its way was interrupted: `close` does not wait for it.
+        if coming is not None and coming.done() and coming.exception() is None:
             self._ending.append(self._undertaker.submit(coming.result().down))
 
     def close(self) -> None:
@@ -164,26 +198,34 @@ class Session:
         Raises:
             HostError: something is left on this computer; the text names it.
         """
-        if self._closed:
+        if self._closed and self._keeper is None:
             return
         self._closed = True
         self._planned.clear()
-        self._undertaker.shutdown(wait=True)
         left: list[str] = []
-        for deployment in self._made:
-            # Those that are still on their way notice that their machine is gone.
-            left += deployment.down()
-        self._workers.shutdown(wait=True, cancel_futures=True)
-        for deployment in self._made:
-            left += deployment.down()
-        for ending in self._ending:
-            left += ending.result()
-        if self._keeper is not None:
-            complaint = self._keeper.close()
-            left += [complaint] if complaint else []
-            self._keeper = None
+        try:
+            self._undertaker.shutdown(wait=True)
+            for deployment in self._made:
+                left += deployment.down()
+            for ending in self._ending:
+                left += ending.result()
+        finally:
+            # A user who interrupts once more does not wait: the keeper takes down all the same.
+            keeper, self._keeper = self._keeper, None
+            try:
+                self._abandon()
+            finally:
+                complaint = keeper.close() if keeper is not None else ""
+        left += [complaint] if complaint else []
         if left:
             raise HostError(
                 "left on this computer after the run: " + "; ".join(left),
                 "`dms-harness clean` tries again",
             )
+
+    def _abandon(self) -> None:
+        """End what is still on its way: its machine is gone, and nobody waits for it."""
+        self._workers.shutdown(wait=False, cancel_futures=True)
+        deadline = time.monotonic() + ABANDONED_WITHIN
+        while wait(self._begun, 0.05).not_done and time.monotonic() < deadline:
+            cancel_all()

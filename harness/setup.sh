@@ -70,6 +70,7 @@ if ! .venv/bin/uv --version >/dev/null 2>&1; then
     .venv/bin/python -m pip -q --disable-pip-version-check install uv ||
         die "uv cannot be installed" "is a Python package index reachable?"
 fi
-.venv/bin/uv sync --quiet --frozen --inexact ||
+# The system's certificates: a mirror or a proxy of one's own is trusted there.
+UV_SYSTEM_CERTS=true .venv/bin/uv sync --quiet --frozen --inexact ||
     die "the Python packages of uv.lock cannot be installed" "is a Python package index reachable?"
 say "system and Python packages are there"

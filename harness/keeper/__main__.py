@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+from harness.errors import HostError
 from harness.keeper.server import Keeper
 
 
@@ -25,6 +26,9 @@ def main() -> int:
     keeper = Keeper(args.cache, args.owner, args.uid)
     try:
         keeper.prepare()
+    except HostError as error:
+        print(json.dumps({"error": error.message, "hint": error.hint}), flush=True)
+        return 1
     except (OSError, ModuleNotFoundError) as error:
         print(json.dumps({"error": str(error)}), flush=True)
         return 1

@@ -6,7 +6,9 @@ escaped its parent is still in its cgroup: this is how a run that was killed is 
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 PARENT = "dms-harness"
@@ -48,6 +50,22 @@ def create(name: str) -> Path:
     return path
 
 
+def command(name: str, words: Sequence[str]) -> list[str]:
+    """The command that runs `words` in a cgroup, and not for a moment longer than this process.
+
+    systemd-nspawn's machine, as other programs' children, would outlive a parent that was killed.
+    In a namespace of process ids, all end with the first.
+    """
+    return [
+        *("setpriv", "--pdeathsig", "KILL"),
+        # This process may have died before the kernel was told to look at that.
+        *("sh", "-c", '[ $PPID = "$1" ] && echo $$ > "$2" && shift 2 && exec "$@"', "sh"),
+        *(str(os.getpid()), str(path_of(name) / "cgroup.procs")),
+        *("unshare", "--fork", "--pid", "--mount-proc", "--kill-child=KILL", "--"),
+        *words,
+    ]
+
+
 def controllers(name: str) -> list[str]:
     """The controllers that a cgroup offers to what runs in it."""
     return (path_of(name) / "cgroup.controllers").read_text(encoding="utf-8").split()
@@ -56,9 +74,10 @@ def controllers(name: str) -> list[str]:
 def processes(name: str) -> list[int]:
     """All process ids in a cgroup and below it."""
     pids = []
-    for file in path_of(name).rglob("cgroup.procs"):
+    for folder, _, _ in os.walk(path_of(name)):
         try:
-            pids += [int(pid) for pid in file.read_text(encoding="ascii").split()]
+            listed = (Path(folder) / "cgroup.procs").read_text(encoding="ascii")
+            pids += [int(pid) for pid in listed.split()]
         except OSError:
             continue  # the directory went while it was read
     return pids
@@ -71,21 +90,22 @@ def remove(name: str) -> bool:
         OSError: something in it does not die.
     """
     path = path_of(name)
-    if not path.is_dir():
+    try:
+        (path / "cgroup.kill").write_text("1", encoding="ascii")
+    except OSError:
+        if path.is_dir():
+            raise
         return False
-    (path / "cgroup.kill").write_text("1", encoding="ascii")
     deadline = time.monotonic() + KILL_WITHIN
-    while True:
+    while path.is_dir():
         try:
-            for folder in sorted(path.rglob("*/"), key=lambda each: -len(each.parts)):
-                folder.rmdir()
-            path.rmdir()
+            for folder, _, _ in os.walk(path, topdown=False):
+                Path(folder).rmdir()
         except FileNotFoundError:
-            continue  # a directory went while it was read: look again
+            continue  # somebody else removes it as well
         except OSError:
             # Killed processes leave their cgroup a moment later; no event tells of the last one.
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.005)
-        else:
-            return True
+    return True

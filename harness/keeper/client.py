@@ -81,10 +81,14 @@ class Keeper:
             self.socket = Path(ready["socket"])
         except (ValueError, KeyError) as error:
             _, stderr = self._process.communicate()
-            said = ready["error"] if isinstance(error, KeyError) else stderr.strip()
-            raise HostError(
-                f"the keeper did not start: {said}", "see `dms-harness doctor`"
-            ) from None
+            said, hint = stderr.strip(), "see `dms-harness doctor`"
+            if isinstance(error, KeyError):
+                said, hint = ready["error"], ready.get("hint", hint)
+            raise HostError(f"the keeper did not start: {said}", hint) from None
+
+    def is_gone(self) -> bool:
+        """Whether it has ended, and all that it made with it."""
+        return self._process.poll() is not None
 
     def call(
         self, verb: str, progress: Callable[[str], None] = ignore_progress, **arguments: Any
@@ -129,36 +133,36 @@ class Keeper:
             try:
                 line.connect(str(self.socket))
                 line.sendall(json.dumps({"verb": verb, **arguments}).encode() + b"\n")
-                received = b""
-                while True:
-                    chunk, control, _, _ = line.recvmsg(1 << 16, socket.CMSG_SPACE(4))
-                    if not chunk:
-                        raise HostError(
-                            f"the keeper ended while it was asked for {verb!r}",
-                            "something killed it; `dms-harness clean` removes what is left",
-                        )
-                    for _, _, data in control:
-                        fds.frombytes(data[: len(data) // 4 * 4])
-                    received += chunk
-                    *lines, received = received.split(b"\n")
-                    for text in lines:
-                        message = json.loads(text)
-                        if "progress" in message:
-                            progress(message["progress"])
-                            continue
-                        result: dict[str, Any] = message["result"]
-                        if "error" in result:
-                            raise OSError(result.get("errno") or 0, result["error"])
-                        return result, list(fds)
             except (FileNotFoundError, ConnectionError) as error:
-                if isinstance(error, OSError) and line.fileno() >= 0 and self._alive():
-                    raise
                 raise HostError(
                     "the keeper is gone", "`dms-harness clean` removes what is left"
                 ) from error
-
-    def _alive(self) -> bool:
-        return self._process.poll() is None
+            received = b""
+            while True:
+                try:
+                    chunk, control, _, _ = line.recvmsg(
+                        1 << 16, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC
+                    )
+                except ConnectionError:
+                    chunk, control = b"", []
+                if not chunk:
+                    raise HostError(
+                        f"the keeper ended while it was asked for {verb!r}",
+                        "something killed it; `dms-harness clean` removes what is left",
+                    )
+                for _, _, data in control:
+                    fds.frombytes(data[: len(data) // 4 * 4])
+                received += chunk
+                *lines, received = received.split(b"\n")
+                for text in lines:
+                    message = json.loads(text)
+                    if "progress" in message:
+                        progress(message["progress"])
+                        continue
+                    result: dict[str, Any] = message["result"]
+                    if "error" in result:
+                        raise OSError(result.get("errno") or 0, result["error"])
+                    return result, list(fds)
 
     def close(self, within: float = 20.0) -> str:
         """Let everything go and wait until it is gone.
@@ -169,5 +173,10 @@ class Keeper:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.stdin = None
-        said, errors = self._process.communicate(timeout=within)
+        try:
+            said, errors = self._process.communicate(timeout=within)
+        except subprocess.TimeoutExpired:
+            return f"the keeper (process {self._process.pid}) still works after {within:.0f} s"
+        if self._process.returncode != 0:
+            errors += f"the keeper ended with status {self._process.returncode}"
         return (said + errors).strip()

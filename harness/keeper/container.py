@@ -10,6 +10,7 @@ There is no route from the outside namespace to the computer's real network.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import stat
 import subprocess
@@ -21,6 +22,9 @@ from harness.keeper import cgroups, netns
 
 REBOOT_STATUS = 133
 """With --keep-unit, systemd-nspawn leaves a reboot to whoever started it, by this exit status."""
+
+PAYLOAD_WITHIN = 2.0
+"""Seconds that systemd-nspawn is given to end after its machine was killed."""
 
 # What systemd, podman and crun in a machine need beyond systemd-nspawn's own choice.
 SYSTEM_CALLS = "@mount @keyring bpf"
@@ -104,6 +108,10 @@ class Container:
         """Link the machine with the outside. Each boot gets a kernel network state of its own."""
         spec = self.spec
         await _ip(f"netns add {self.inside}\n")
+        # No probing for duplicates: until it is done, 1 to 2 s after the link is up, the machine
+        # has no usable link-local address, and pasta never learns of one that comes later.
+        for namespace in (self.inside, self.outside):
+            netns.set_default(namespace, "ipv6/conf/default/dad_transmits", "0")
         await _ip(
             f"link add ve-lan type veth peer name {spec.interface} netns {self.inside}\n"
             + netns.addresses_script("ve-lan", spec.lan),
@@ -119,27 +127,27 @@ class Container:
     async def _boot(self) -> None:
         await self._connect()
         spec = self.spec
-        procs = cgroups.path_of(spec.name) / "cgroup.procs"
+        nspawn = [
+            "systemd-nspawn",
+            "--quiet",
+            "--boot",
+            "--register=no",
+            "--keep-unit",
+            # systemd writes to a terminal only.
+            "--console=read-only",
+            f"--directory={spec.root}",
+            f"--machine={spec.name}",
+            f"--network-namespace-path={netns.NAMES / self.inside}",
+            "--resolv-conf=off",
+            "--timezone=off",
+            "--link-journal=no",
+            "--capability=CAP_NET_ADMIN",
+            f"--system-call-filter={SYSTEM_CALLS}",
+            *(f"--bind={spec.devices / Path(device).name}:{device}" for device in DEVICES),
+        ]
         with spec.console.open("ab") as console:
             self._process = await asyncio.create_subprocess_exec(
-                # The machine dies with the keeper, even where nothing else can be done any more.
-                *("setpriv", "--pdeathsig", "KILL"),
-                *("sh", "-c", f'echo $$ > "{procs}" && exec "$@"', "sh"),
-                "systemd-nspawn",
-                "--quiet",
-                "--boot",
-                "--register=no",
-                "--keep-unit",
-                "--console=pipe",
-                f"--directory={spec.root}",
-                f"--machine={spec.name}",
-                f"--network-namespace-path={netns.NAMES / self.inside}",
-                "--resolv-conf=off",
-                "--timezone=off",
-                "--link-journal=no",
-                "--capability=CAP_NET_ADMIN",
-                f"--system-call-filter={SYSTEM_CALLS}",
-                *(f"--bind={spec.devices / Path(device).name}:{device}" for device in DEVICES),
+                *cgroups.command(spec.name, nspawn),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
@@ -176,6 +184,13 @@ class Container:
         """Kill the machine, whatever it does, and let its namespaces go."""
         if self._supervisor is not None:
             self._supervisor.cancel()
+        if self._process is not None:
+            # systemd-nspawn reaps its machine at once; the computer's PID 1, whose child the
+            # machine becomes where both are killed together, may take its time.
+            with contextlib.suppress(TimeoutError, FileNotFoundError):
+                payload = cgroups.path_of(self.spec.name) / "payload" / "cgroup.kill"
+                payload.write_text("1", encoding="ascii")
+                await asyncio.wait_for(self._process.wait(), PAYLOAD_WITHIN)
         await asyncio.to_thread(cgroups.remove, self.spec.name)
         if self._process is not None:
             await self._process.wait()

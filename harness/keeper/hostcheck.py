@@ -9,7 +9,6 @@ from pathlib import Path
 from harness.keeper import cgroups
 from harness.keeper.store import Store
 
-
 REAPED_WITHIN = 2.0
 """Seconds in which the kernel is done with processes that were killed."""
 

@@ -88,6 +88,12 @@ def open_socket(
     return sock
 
 
+def set_default(name: str, setting: str, value: str) -> None:
+    """Set one of a namespace's own network settings (a path below /proc/sys/net)."""
+    with entered(name):
+        (Path("/proc/sys/net") / setting).write_text(value, encoding="ascii")
+
+
 def addresses_script(device: str, addresses: Sequence[str]) -> str:
     """`ip -batch` lines that bring a device up with addresses, without waiting for DAD."""
     lines = [f"link set {device} up"]

@@ -9,12 +9,13 @@ import shutil
 import signal
 import socket
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from harness.keeper import cgroups, hostcheck, netns
+from harness.keeper import cgroups, hostcheck, hostrun, netns
 from harness.keeper.container import Container, ContainerSpec, make_devices
-from harness.keeper.store import TEMPORARY, Store, free_bytes
+from harness.keeper.store import TEMPORARY, Store, free_bytes, write_inside
 from harness.ledger import Entry, Ledger, Remover, Swept, sweep
 
 RUNTIME = Path("/run/dms-harness")
@@ -50,6 +51,7 @@ class Keeper:
         self.ledger: Ledger
         self.swept = Swept()
         self._ended = asyncio.Event()
+        self._answers: set[asyncio.Task[None]] = set()
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -64,7 +66,19 @@ class Keeper:
             netns.mount_tmpfs(path)
         self.store.mount()
         self.ledger = Ledger(self.cache / "ledger", self.owner)
+        # Whoever makes a snapshot has a ledger by then: read in this order.
+        snapshots = self.store.temporary()
+        owners = [path.stem for path in (self.cache / "ledger").glob("*.jsonl")]
         self.swept = sweep(self.cache / "ledger", self.removers)
+        for name in snapshots:
+            if any(f"-{owner}-" in name for owner in owners):
+                continue
+            entry = Entry("snapshot", name)
+            try:
+                if self.store.delete(name):
+                    self.swept.removed.append(entry)
+            except OSError as error:
+                self.swept.failed.append((entry, str(error)))
         self.ledger.note("folder", str(self.runtime))
         self.runtime.mkdir(parents=True)
         os.chown(self.runtime, self.uid, -1)
@@ -82,12 +96,19 @@ class Keeper:
             path.chmod(0o600)
             listener.listen(64)
             listener.setblocking(False)
+            loop.set_default_executor(threads := ThreadPoolExecutor())
             accepting = asyncio.create_task(self._accept(listener))
             loop.add_reader(0, self._on_stdin)
             ready()
             await self._ended.wait()
             loop.remove_reader(0)
-            accepting.cancel()
+            # What is being made at this moment must be there or not before it is taken down.
+            working = [accepting, *self._answers]
+            for task in working:
+                task.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
+            threads.shutdown()
+            loop.set_default_executor(ThreadPoolExecutor())
         await self.take_down()
 
     def _on_stdin(self) -> None:
@@ -112,12 +133,11 @@ class Keeper:
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        tasks = set()
         while True:
             connection, _ = await loop.sock_accept(listener)
             task = asyncio.create_task(self._answer(connection))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
+            self._answers.add(task)
+            task.add_done_callback(self._answers.discard)
 
     async def _answer(self, connection: socket.socket) -> None:
         """Answer one request: a JSON line, then progress lines, then one result line."""
@@ -135,12 +155,17 @@ class Keeper:
                     if not chunk:
                         return
                     line += chunk
-                request = json.loads(line)
-                verb = getattr(self, f"do_{request.pop('verb')}")
                 try:
+                    request = json.loads(line)
+                    verb = getattr(self, f"do_{request.pop('verb')}")
                     reply, fds = await verb(progress, **request)
+                except (BrokenPipeError, ConnectionResetError):
+                    raise
                 except OSError as error:
                     reply, fds = {"error": str(error), "errno": error.errno}, []
+                except Exception as error:  # a mistake of the client's, or one of ours: it is told
+                    said = f"{type(error).__name__}: {error}"
+                    reply, fds = {"error": f"{line[:200].decode(errors='replace')}: {said}"}, []
                 payload = json.dumps({"result": reply}).encode() + b"\n"
                 if fds:
                     # Small enough for the socket's buffer: never a partial send.
@@ -180,11 +205,14 @@ class Keeper:
     ) -> Reply:
         """Fill a new subvolume by a command (`{target}` stands for it) and add it to the cache."""
         name = self._own(name)
+        target = str(self.store.path(name))
         snapshot = self.ledger.note("snapshot", name)
-        self.store.create(name)
-        await self._run(progress, name, [w.format(target=self.store.path(name)) for w in command])
-        await asyncio.to_thread(self.store.finish, name, final, notes)
-        self.ledger.strike(snapshot)
+        try:
+            self.store.create(name)
+            await self._run(progress, name, [w.replace("{target}", target) for w in command])
+            await asyncio.to_thread(self.store.finish, name, final, notes)
+        finally:  # a failed build is in nobody's way when it is tried again
+            await asyncio.to_thread(self.ledger.remove, snapshot, self.removers)
         return {}, []
 
     async def do_make_file(
@@ -194,10 +222,63 @@ class Keeper:
         final = Path(path)
         part = final.with_name(f"{self.owner}.{final.name}")
         entry = self.ledger.note("file", str(part))
-        await self._run(progress, self._own(name), [w.format(target=part) for w in command])
-        part.rename(final)
-        self.ledger.strike(entry)
+        command = [word.replace("{target}", str(part)) for word in command]
+        try:
+            await self._run(progress, self._own(name), command)
+            part.rename(final)
+        finally:
+            await asyncio.to_thread(self.ledger.remove, entry, self.removers)
         return {}, []
+
+    async def do_make_file_online(
+        self,
+        progress: Progress,
+        name: str,
+        source: str,
+        path: str,
+        command: list[str],
+        readable: dict[str, str],
+        environment: dict[str, str],
+        within: float,
+    ) -> Reply:
+        """Make a file of the cache, atomically, by a command with this computer's network.
+
+        Args:
+            progress: takes the lines that `hostrun.SHOWN` selects.
+            name: unique within the run.
+            source: the finished subvolume that the command runs in a throw-away copy of.
+            path: the file; the command finds it, empty, as `hostrun.TARGET`.
+            command: what to run.
+            readable: path inside → path of this computer that the command may read.
+            environment: variables for it.
+            within: seconds.
+        """
+        name = self._own(name)
+        final = Path(path)
+        part = final.with_name(f"{self.owner}.{final.name}")
+        file = self.ledger.note("file", str(part))
+        snapshot = self.ledger.note("snapshot", name)
+        try:
+            await asyncio.to_thread(self.store.snapshot, source, name)
+            part.touch()
+            os.chown(part, self.uid, -1)
+            words = hostrun.nspawn(
+                name,
+                self.store.path(name),
+                command,
+                {hostrun.TARGET: str(part)},
+                readable,
+                environment,
+            )
+            async with asyncio.timeout(within):
+                last = await self._run(progress, name, words, hostrun.SHOWN)
+            part.rename(final)
+        except TimeoutError:
+            raise OSError(f"it did not end within {within:.0f} s") from None
+        finally:
+            for entry in (snapshot, file):
+                await asyncio.to_thread(self.ledger.remove, entry, self.removers)
+        return {"last": last}, []
 
     async def do_finish(self, _: Progress, name: str, final: str, notes: dict[str, Any]) -> Reply:
         """Add a halted machine's root to the cache, as the subvolume `final`."""
@@ -235,9 +316,7 @@ class Keeper:
                 )
             }
         for path, text in files.items():
-            file = root / path.lstrip("/")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, encoding="utf-8")
+            write_inside(root, path, text)
         console = self.runtime / f"{name}.console"
         console.touch()
         os.chown(console, self.uid, -1)
@@ -259,9 +338,10 @@ class Keeper:
 
     async def do_remove_machine(self, _: Progress | None, name: str) -> Reply:
         """Kill a machine and remove all that belonged to it; report what is still there."""
-        container = self.containers.pop(name)
-        own = container.spec.name
-        await container.remove()
+        own = self._own(name, prefix="machine-")
+        container = self.containers.pop(name, None)
+        if container is not None:  # else it could not be started
+            await container.remove()
         for kind in ("cgroup", "snapshot"):
             entry = Entry(kind, own)
             await asyncio.to_thread(self.ledger.remove, entry, self.removers)
@@ -287,17 +367,24 @@ class Keeper:
         assert prefix in TEMPORARY
         return f"{prefix}{self.owner}-{name}"
 
-    async def _run(self, progress: Progress, cgroup: str, command: list[str]) -> None:
-        """Run a long command in a cgroup of its own and pass its informative lines on.
+    async def _run(
+        self,
+        progress: Progress,
+        cgroup: str,
+        command: list[str],
+        shown: tuple[str, ...] = ("I: ",),
+    ) -> list[str]:
+        """Run a long command in a cgroup of its own; return the last lines that it wrote.
+
+        Lines that begin with one of `shown` are passed on at once.
 
         Raises:
             OSError: it failed; the text holds its last lines.
         """
         entry = self.ledger.note("cgroup", cgroup)
-        procs = cgroups.create(cgroup) / "cgroup.procs"
+        cgroups.create(cgroup)
         process = await asyncio.create_subprocess_exec(
-            *("setpriv", "--pdeathsig", "KILL"),
-            *("sh", "-c", f'echo $$ > "{procs}" && exec "$@"', "sh", *command),
+            *cgroups.command(cgroup, command),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -309,14 +396,15 @@ class Keeper:
             async for line in process.stdout:
                 text = line.decode(errors="replace").rstrip()
                 last = [*last[-14:], text]
-                if text.startswith("I: "):
-                    await progress(text[3:])
+                if text.startswith(shown):
+                    await progress(text.removeprefix("I: "))
             status = await process.wait()
         finally:
             # A client that hung up has its command ended too: nobody would take the result.
             await asyncio.to_thread(self.ledger.remove, entry, self.removers)
         if status != 0:
             raise OSError(f"{command[0]} ended with status {status}:\n" + "\n".join(last))
+        return last
 
 
 def _remove_folder(path: str) -> bool:

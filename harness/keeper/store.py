@@ -11,6 +11,7 @@ somebody changed, is never taken for a good one.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -20,6 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import HostError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,6 +30,10 @@ FILE_SIZE = 64 << 30
 """Bytes that the store's file may grow to; it is sparse and starts at a few MB."""
 MOUNT_WITHIN = 10.0
 """Seconds to wait for another keeper's mount of the same file to come or go."""
+SUPERBLOCK = 64 << 10
+"""Where a btrfs has its first superblock."""
+MOST_LINKS = 40
+"""Symbolic links on the way to a file before they are taken for a circle, as by the kernel."""
 TEMPORARY = ("build-", "machine-")
 """Subvolumes with these prefixes belong to a run; all others are cache."""
 
@@ -47,6 +54,37 @@ def _is_btrfs(path: Path) -> bool:
     return _tool("stat", "-f", "-c", "%T", str(path)).strip() == "btrfs"
 
 
+def _delete(path: Path) -> None:
+    """Remove a subvolume after those inside it: podman's btrfs driver makes some, overlay none."""
+    listed = _tool("btrfs", "subvolume", "list", "-o", str(path)).splitlines()
+    if listed:
+        _tool("btrfs", "property", "set", "-ts", str(path), "ro", "false")
+        # Paths are told from the top of the file system, wherever that is mounted.
+        own = _tool("btrfs", "subvolume", "show", str(path)).splitlines()[0]
+        for line in listed:
+            _delete(path / line.split(" path ", 1)[1].removeprefix(f"{own}/"))
+    _tool("btrfs", "subvolume", "delete", str(path))
+
+
+def _check_file(file: Path) -> None:
+    """Look at the file before the kernel does, whose refusal does not tell what is wrong.
+
+    Raises:
+        HostError: it is not a btrfs, or its end is missing.
+    """
+    with file.open("rb") as opened:
+        opened.seek(SUPERBLOCK)
+        block = opened.read(0x78)
+        length = opened.seek(0, os.SEEK_END)
+    wrong = ""
+    if block[0x40:0x48] != b"_BHRfS_M":
+        wrong = "is not a btrfs file system"
+    elif length < (total := int.from_bytes(block[0x70:0x78], "little")):
+        wrong = f"has been cut off: it has {length} of {total} bytes"
+    if wrong:
+        raise HostError(f"the store {file} {wrong}", f"remove it, it is made again: rm {file}")
+
+
 class Store:
     """The mounted store.
 
@@ -59,7 +97,12 @@ class Store:
         self.root = cache / "store"
 
     def mount(self) -> None:
-        """Make the store usable in this mount namespace; create it where there is none yet."""
+        """Make the store usable in this mount namespace; create it where there is none yet.
+
+        Raises:
+            HostError: the store's file is spoilt, or cannot be mounted.
+            OSError: it cannot be made.
+        """
         self.root.mkdir(parents=True, exist_ok=True)
         if _is_btrfs(self.root):
             return
@@ -72,14 +115,18 @@ class Store:
                     out.truncate(FILE_SIZE)
                 _tool("mkfs.btrfs", "--quiet", str(fresh))
                 fresh.rename(file)
+            _check_file(file)
             deadline = time.monotonic() + MOUNT_WITHIN
             while True:
                 try:
                     _tool("mount", "-o", "loop,noatime,compress=no", str(file), str(self.root))
-                except OSError:
+                except OSError as error:
                     # The loop device of a keeper that is just ending is neither usable nor gone.
                     if time.monotonic() > deadline:
-                        raise
+                        raise HostError(
+                            f"the store cannot be mounted: {error}",
+                            f"where loop devices work, remove it, it is made again: rm {file}",
+                        ) from error
                     time.sleep(0.1)
                 else:
                     return
@@ -91,14 +138,12 @@ class Store:
     def stamp(self, name: str) -> dict[str, Any] | None:
         """What was noted of a finished subvolume, or None where it is not to be trusted."""
         try:
-            stamp: dict[str, Any] = json.loads(
-                (self.root / f"{name}.json").read_text(encoding="utf-8")
-            )
+            stamp = json.loads((self.root / f"{name}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        if not stamp.get("uuid") or stamp["uuid"] != self._identity(name):
+        if not isinstance(stamp, dict) or not stamp.get("uuid"):
             return None
-        return stamp
+        return stamp if stamp["uuid"] == self._identity(name) else None
 
     def _identity(self, name: str) -> str:
         """A read-only subvolume's UUID; empty where it is writable, and so could have changed."""
@@ -133,15 +178,12 @@ class Store:
     def delete(self, name: str) -> bool:
         """Remove a subvolume, and those that were made inside it; tell whether it was there."""
         (self.root / f"{name}.json").unlink(missing_ok=True)
+        # A systemd-nspawn that was killed leaves its lock.
+        (self.root / f".#{name}.lck").unlink(missing_ok=True)
         path = self.path(name)
         if not path.is_dir():
             return False
-        # podman's btrfs driver or a user may have made subvolumes inside; overlay does not.
-        listed = _tool("btrfs", "subvolume", "list", "-o", str(path)).splitlines()
-        for line in sorted(listed, key=len, reverse=True):
-            inner = line.split(" path ", 1)[1]
-            _tool("btrfs", "subvolume", "delete", str(self.root / inner))
-        _tool("btrfs", "subvolume", "delete", str(path))
+        _delete(path)
         return True
 
     def finished(self) -> list[str]:
@@ -161,6 +203,41 @@ class Store:
         with (self.cache / f"{name}.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _resolved(root: Path, path: Path) -> Path:
+    """Where a folder of a root file system lies here. Its links lead to where they do in there.
+
+    Raises:
+        OSError: its links lead in circles.
+    """
+    found, rest, links = root, list(reversed(path.parts)), 0
+    while rest:
+        part = rest.pop()
+        if part == "/":
+            found = root
+        elif part == "..":
+            found = found if found == root else found.parent
+        elif (found / part).is_symlink():
+            links += 1
+            if links > MOST_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+            rest += reversed((found / part).readlink().parts)
+        else:
+            found /= part
+    return found
+
+
+def write_inside(root: Path, path: str, text: str) -> None:
+    """Write a file of a root file system that is not in use, and the folders that it lies in.
+
+    Nothing outside of it is touched, whatever links it holds; a link of that name is replaced.
+    """
+    file = _resolved(root, Path(path).parent) / Path(path).name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.is_symlink():
+        file.unlink()
+    file.write_text(text, encoding="utf-8")
 
 
 def free_bytes(path: Path) -> int:

@@ -7,6 +7,8 @@ for what has to happen at the same time.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import shlex
 import socket
 import time
@@ -22,6 +24,8 @@ from harness.loop import wait_for
 from harness.machines.shell import Login, Shell
 from harness.vantage import Family
 
+ROOM_WITHIN = 5.0
+"""Seconds to wait for the SSH server to have room for one more command."""
 POLL = 0.03
 """Seconds between two looks at something that sends no event."""
 
@@ -58,16 +62,18 @@ class Outside:
         """
         sock = socket.socket(family, kind)
         sock.setblocking(False)
-        if bind is not None:
-            sock.bind(bind)
-        if listen:
-            sock.listen()
+        try:
+            if bind is not None:
+                sock.bind(bind)
+            if listen:
+                sock.listen()
+        except OSError:
+            sock.close()
+            raise
         return sock
 
     async def connect(self, host: str, port: int, source: str | None) -> socket.socket:
         """Open a TCP connection (see `harness.vantage.Connector`)."""
-        import asyncio
-
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         sock = await asyncio.to_thread(
             self.open_socket, family, socket.SOCK_STREAM, (source, 0) if source else None
@@ -111,6 +117,10 @@ class BaseMachine(ABC):
     @abstractmethod
     async def _dial(self) -> socket.socket:
         """A connected socket to the SSH server; OSError while there is none."""
+
+    def ended(self) -> str:
+        """Why the machine cannot answer any more, where its kind can tell; otherwise nothing."""
+        return ""
 
     @abstractmethod
     def console(self) -> str:
@@ -166,13 +176,7 @@ class BaseMachine(ABC):
         started = time.monotonic()
         try:
             async with self.shell.session(user) as connection:
-                done = await connection.run(
-                    command,
-                    input=stdin,
-                    timeout=within,
-                    encoding=None,
-                    stdin=asyncssh.DEVNULL if stdin is None else asyncssh.PIPE,
-                )
+                done = await _execute(connection, command, within, stdin)
         except asyncssh.TimeoutError as error:
             raise CommandError(
                 f"{self._shown(command, user)} did not end within {within:.0f} s",
@@ -287,8 +291,11 @@ class BaseMachine(ABC):
         Raises:
             CommandError: it cannot be written there.
         """
+        what = f"{local} to {remote}"
         wait_for(
-            self._copy(user, lambda sftp: sftp.put(local, remote, preserve=True, recurse=True))
+            self._copy(
+                what, user, lambda sftp: sftp.put(local, remote, preserve=True, recurse=True)
+            )
         )
 
     def copy_from(self, remote: str, local: Path, user: str = "root") -> None:
@@ -297,12 +304,15 @@ class BaseMachine(ABC):
         Raises:
             CommandError: it cannot be read there.
         """
+        what = f"{remote} from there to {local}"
         wait_for(
-            self._copy(user, lambda sftp: sftp.get(remote, local, preserve=True, recurse=True))
+            self._copy(
+                what, user, lambda sftp: sftp.get(remote, local, preserve=True, recurse=True)
+            )
         )
 
     async def _copy(
-        self, user: str, action: Callable[[asyncssh.SFTPClient], Awaitable[None]]
+        self, what: str, user: str, action: Callable[[asyncssh.SFTPClient], Awaitable[None]]
     ) -> None:
         try:
             async with (
@@ -311,7 +321,7 @@ class BaseMachine(ABC):
             ):
                 await action(sftp)
         except (asyncssh.SFTPError, OSError) as error:
-            raise CommandError(f"{self.name}: cannot copy as {user}: {error}") from error
+            raise CommandError(f"{self.name}: cannot copy {what} as {user}: {error}") from error
 
     def write_file(self, remote: str, content: str | bytes, user: str = "root") -> None:
         """Write a file, and the folders that it lies in; `~/` is the user's home.
@@ -381,9 +391,45 @@ class BaseMachine(ABC):
         """Look every `POLL` seconds until `done`, or raise `error`."""
         deadline = time.monotonic() + within
         while not done():
+            if why := self.ended():
+                raise MachineError(
+                    f"{self.name} does not run any more: {why}",
+                    "the end of its console:\n" + "\n".join(self.console().splitlines()[-15:]),
+                )
             if time.monotonic() > deadline:
                 raise error()
             time.sleep(POLL)
+
+
+async def _execute(
+    connection: asyncssh.SSHClientConnection, command: str, within: float, stdin: bytes | None
+) -> asyncssh.SSHCompletedProcess:
+    """Run a command, once the server has room for it."""
+    patience = time.monotonic() + ROOM_WITHIN
+    while True:
+        try:
+            process = await connection.create_process(
+                command,
+                input=stdin,
+                encoding=None,
+                # With an input of no bytes, asyncssh would leave the pipe open for ever.
+                stdin=asyncssh.PIPE if stdin else asyncssh.DEVNULL,
+            )
+        except asyncssh.ChannelOpenError:
+            # The server counts a session until its last process is gone, a moment after its end.
+            if connection.is_closed() or time.monotonic() > patience:
+                raise
+            await asyncio.sleep(POLL)
+        else:
+            break
+    try:
+        return await process.wait(timeout=within)
+    except BaseException:
+        # Nobody waits for it any more: it must not keep its place among the sessions.
+        with contextlib.suppress(OSError):
+            process.kill()
+        process.close()
+        raise
 
 
 def _text(data: bytes | str | None) -> str:

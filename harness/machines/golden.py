@@ -110,11 +110,15 @@ def _build(keeper: Keeper, image: Image, say: Say) -> Golden:
         )
     login = cache.login(keeper.cache)
     # Mostly waiting for the mirror and unpacking: both cores have something to do.
-    with ThreadPoolExecutor(2) as pool:
+    pool = ThreadPoolExecutor(2)
+    try:
         made = pool.submit(ensure_rootfs, keeper, login, say)
         prepared = pool.submit(image.prepare, keeper, say, made.result)
         rootfs = made.result()
         prepared.result()
+    finally:
+        # Whoever interrupts does not wait for it: what is being built ends with the keeper.
+        pool.shutdown(wait=False, cancel_futures=True)
     # What was fetched only now may be what a golden was made from before.
     found = find(keeper, image)
     if found is not None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
+import re
 import socket
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
@@ -23,6 +24,8 @@ from harness.vantage import Family
 
 SSH_PORT = 22
 HOSTNAME = "mailhost"
+_TERMINAL = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\].*?(\x07|\x1b\\)|[@-Z\\^_])")
+"""What a terminal is told about colours, titles and the like."""
 RESOLV_CONF = f"nameserver {addresses.DNS[4]}\nnameserver {addresses.DNS[6]}\n"
 
 
@@ -75,14 +78,25 @@ class NspawnMachine(BaseMachine):
         self.facts = facts
         self.outside = Namespace(keeper, name)
         self._console: Path | None = None
+        self._begun = False
         self._destroyed = False
+        # An interrupted run takes machines down that others are just starting.
+        self._life = threading.Lock()
 
     def start(self) -> None:
         """Fork the snapshot and begin to boot.
 
         Raises:
             HostError: the computer could not do it.
+            MachineError: it was taken down already.
         """
+        with self._life:
+            if self._destroyed:
+                raise MachineError(f"{self.name} was taken down before it was started")
+            self._begun = True
+            self._start()
+
+    def _start(self) -> None:
         clients = addresses.CLIENTS
         families = get_args(Family)
         try:
@@ -114,6 +128,8 @@ class NspawnMachine(BaseMachine):
         self._console = Path(started["console"])
 
     async def _dial(self) -> socket.socket:
+        if self._destroyed:
+            raise HostError(f"machine {self.name} was taken down")
         return await asyncio.wait_for(
             self.outside.connect(self.address[4], SSH_PORT, addresses.GATEWAY[4]), 2.0
         )
@@ -122,7 +138,16 @@ class NspawnMachine(BaseMachine):
         """What the machine has written so far, over all its boots."""
         if self._console is None or not self._console.exists():
             return ""
-        return self._console.read_text(encoding="utf-8", errors="replace")
+        text = self._console.read_bytes().decode(errors="replace")
+        lines = _TERMINAL.sub("", text).replace("\r", "\n").split("\n")
+        return "".join(f"{line}\n" for line in lines if line.strip())
+
+    def ended(self) -> str:
+        """Why it cannot answer any more: taken down, shut down, or never begun to boot."""
+        if self._destroyed:
+            return "it was taken down"
+        status = self.keeper.call("machine", name=self.name)["status"]
+        return "" if status is None else f"systemd-nspawn ended with status {status}"
 
     def halt(self, within: float = 60.0) -> None:
         """Shut down in order and wait until it is off."""
@@ -132,17 +157,11 @@ class NspawnMachine(BaseMachine):
 
     def destroy(self) -> list[str]:
         """Kill the machine and remove its snapshot, cgroup, namespaces and mounts."""
-        if self._destroyed:
-            return []
-        self._destroyed = True
-        self.shell.forget()
-        left: list[str] = self.keeper.call("remove_machine", name=self.name)["left"]
-        return left
-
-
-def missing_tools() -> list[str]:
-    """The commands that this kind of machine needs and the computer does not have."""
-    needed = ("systemd-nspawn", "mmdebstrap", "mkfs.btrfs", "btrfs", "ip", "setpriv", "mount")
-    # Tools for root may lie where an ordinary user does not look.
-    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    return [tool for tool in needed if shutil.which(tool, path=path) is None]
+        with self._life:
+            if self._destroyed or not self._begun:
+                self._destroyed = True
+                return []
+            self._destroyed = True
+            self.shell.forget()
+            left: list[str] = self.keeper.call("remove_machine", name=self.name)["left"]
+            return left

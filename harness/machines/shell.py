@@ -113,10 +113,9 @@ class Shell:
         far.setblocking(False)
         near.setblocking(False)
         far_reader, far_writer = await asyncio.open_connection(sock=far)
-        for source_, sink in ((reader, far_writer), (far_reader, writer)):
-            task = asyncio.create_task(_pump(source_, sink))
-            self._pumps.add(task)
-            task.add_done_callback(self._pumps.discard)
+        task = asyncio.create_task(_relay(reader, writer, far_reader, far_writer))
+        self._pumps.add(task)
+        task.add_done_callback(self._pumps.discard)
         return near
 
     def forget(self) -> None:
@@ -129,6 +128,20 @@ class Shell:
         self._connections.clear()
 
 
+async def _relay(
+    reader: asyncssh.SSHReader[bytes],
+    writer: asyncssh.SSHWriter[bytes],
+    far_reader: asyncio.StreamReader,
+    far_writer: asyncio.StreamWriter,
+) -> None:
+    """Copy in both directions until both have ended: one end may come long before the other."""
+    try:
+        await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+    finally:
+        writer.close()
+        far_writer.close()
+
+
 async def _pump(
     reader: asyncio.StreamReader | asyncssh.SSHReader[bytes],
     writer: asyncio.StreamWriter | asyncssh.SSHWriter[bytes],
@@ -139,4 +152,4 @@ async def _pump(
             writer.write(data)
             await writer.drain()
     with contextlib.suppress(OSError, asyncssh.Error):
-        writer.close()
+        writer.write_eof()

@@ -9,7 +9,7 @@ from probes_support import Behaviour, SocketpairConnector, deployment, vantage
 
 from harness import judge
 from harness.observations import Observations
-from harness.probes import relay
+from harness.probes import arrival
 from harness.probes.suite import observe
 
 LAN, HERE = "outside_lan_a_v4", "localhost_v4"
@@ -111,7 +111,7 @@ def test_a_temporary_refusal_is_inconclusive() -> None:
 
 
 def test_accepted_but_never_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay, "ARRIVAL_WITHIN", 1.0)
+    monkeypatch.setattr(arrival, "ARRIVAL_WITHIN", 1.0)
     seen = observed(Behaviour("swallow"))
     assert seen.one("relay", "external-to-external", LAN).outcome == "accepted, not arrived"
     with pytest.raises(AssertionError, match=r"An open relay|Inconclusive"):

@@ -260,7 +260,7 @@ def test_permit_docker_with_several_addresses_leaves_postfix_alone():
 
 
 @pytest.mark.parametrize(
-    "address, subnet",
+    ("address", "subnet"),
     [
         ("10.89.0.2/24", "10.89.0.0/24"),
         ("172.31.255.254/12", "172.16.0.0/12"),

@@ -1,0 +1,82 @@
+"""What the tests of everything that needs root share; holds no tests itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.keeper import cgroups
+from harness.keeper.client import Keeper
+from harness.keeper.server import RUNTIME
+
+ROOT_ONLY = pytest.mark.skipif(
+    os.geteuid() != 0,
+    reason="makes cgroups, mounts and namespaces: run as root (as the CI machine does)",
+)
+
+
+def until(happened: Callable[[], object], within: float = 30.0) -> bool:
+    """Poll until something is true; tell whether it became so in time."""
+    deadline = time.monotonic() + within
+    while not happened():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def child(code: str, *arguments: object, new_session: bool = False) -> subprocess.Popen[str]:
+    """Python code in a process of its own, with pipes; it can import the harness."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=new_session,
+    )
+
+
+def store_of(keeper: Keeper) -> Path:
+    """The store as the keeper sees it, in its own mount namespace."""
+    return Path(f"/proc/{keeper._process.pid}/root{keeper.cache}/store")
+
+
+def loop_devices(cache: Path) -> list[str]:
+    """The loop devices that are backed by a file of a cache."""
+    found = []
+    for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
+        try:
+            if backing.read_text(encoding="utf-8").startswith(str(cache)):
+                found.append(backing.parts[3])
+        except OSError:
+            continue  # it went while we looked
+    return found
+
+
+def left_of(owner: str, cache: Path) -> list[str]:
+    """Everything on this computer that bears a keeper's name or holds its cache, in words."""
+    left = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            known = command + (folder / "cgroup").read_text(encoding="utf-8")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if command and owner in known:
+            left.append(f"process {folder.name}: {command}")
+    parent = cgroups.path_of("x").parent
+    left += [f"cgroup {path}" for path in parent.glob(f"*{owner}*")]
+    left += [f"runtime {path}" for path in RUNTIME.glob(f"*{owner}*")]
+    left += [f"file {path}" for path in cache.rglob(f"*{owner}*")]
+    left += [f"loop device {name}" for name in loop_devices(cache)]
+    mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    left += [f"mount {line.split()[4]}" for line in mounts if owner in line or str(cache) in line]
+    return left
