@@ -1,8 +1,7 @@
 """The pytest plugin: options, parametrisation, fixtures, header. Thin: the work is elsewhere.
 
 Tests ask for `scenario`, `deployment` or `observations` and are run for every selected scenario
-variant; beside one of these they may ask for `vantage`, `service`, `closed_port`,
-`tls_vantage`, `open_relay_vantage` or `closed_relay_vantage`, one value a test.
+variant; beside one of these they may ask for a value of `harness.selection.VALUES`.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -247,35 +246,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make one test for every scenario variant and value that a test function asks for."""
     if "scenario" not in metafunc.fixturenames:
         return
-    from harness.addresses import vantage_names
-    from harness.site import Service
+    from harness.selection import parametrize
 
-    scenarios = _scenarios(metafunc.config)
-    if metafunc.definition.get_closest_marker("once_per_scenario"):
-        scenarios = [each for each in scenarios if each.is_first]
-    every = vantage_names()
-    values: dict[str, Any] = {
-        "vantage": lambda _: every,
-        "tls_vantage": lambda _: [v for v in every if v.startswith(("outside_lan_a", "localhost"))],
-        "service": lambda scenario: [s for s in get_args(Service) if s in scenario.table.publish],
-        "closed_port": lambda scenario: scenario.closed_ports,
-        "open_relay_vantage": lambda scenario: [v for v in every if v in scenario.relays_from],
-        "closed_relay_vantage": lambda scenario: [
-            v for v in every if v not in scenario.relays_from
-        ],
-    }
-    asked = [name for name in values if name in metafunc.fixturenames]
-    rows: list[tuple[Any, ...]] = [(scenario,) for scenario in scenarios]
-    for name in asked:
-        rows = [(*row, value) for row in rows for value in values[name](row[0])]
-    metafunc.parametrize(
-        ["scenario", *asked],
-        rows,
-        indirect=["scenario"],
-        # A session fixture's parameter: with a smaller scope every test would deploy anew.
-        scope="session",
-        ids=["-".join(str(value) for value in row) for row in rows],
-    )
+    parametrize(metafunc, _scenarios(metafunc.config))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -295,15 +268,9 @@ def pytest_runtest_makereport(
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     """Keep each scenario variant's tests together and in order, those that end it last."""
-    written = {item: position for position, item in enumerate(items)}
-    scenarios: dict[str, int] = {}
+    from harness.selection import places
 
-    def place(item: pytest.Item) -> tuple[int, bool, int]:
-        params = getattr(getattr(item, "callspec", None), "params", {})
-        scenario = str(params.get("scenario", ""))
-        variant = scenarios.setdefault(scenario, len(scenarios)) if scenario else -1
-        return (variant, item.get_closest_marker("ends_deployment") is not None, written[item])
-
+    place = places(items)
     yield  # pytest sorts by the parameters of all session fixtures, which scatters the tests
     items.sort(key=place)
 

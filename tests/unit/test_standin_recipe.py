@@ -185,7 +185,8 @@ ip() {
     elif [[ $* == "-o -4 addr show type veth" ]]; then
         for name in lo "${!FAKE_ADDRESSES[@]}"; do
             for one in ${FAKE_ADDRESSES[$name]:-127.0.0.1/8}; do
-                echo "2: $name    inet $one brd 10.89.0.255 scope global $name\       valid_lft forever"
+                printf '2: %s    inet %s brd 10.89.0.255 scope global %s' "$name" "$one" "$name"
+                printf '%s\n' '\       valid_lft forever'
             done
         done
     else
