@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import shlex
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from harness.machines.base import BaseMachine, Completed
 from harness.observations import Observations
 from harness.outside.world import DOMAIN, World
 from harness.probes.suite import observe
-from harness.scenario import Scenario
+from harness.scenario import Scenario, Step
 from harness.site import Site
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ POLL = 0.05
 """Seconds between two looks at something that sends no event."""
 GREETING_WITHIN = 1.0
 """Seconds that one attempt to be greeted may take before the next."""
+EVENT = re.compile(r" (podman|conmon)\[\d+\]: ")
+"""What podman notes in a unit's journal about a container; its errors go under the unit's name."""
+LAST_WORDS = 24
+"""Lines of the log in an error: more than a mail server writes that gives up at its start."""
 
 
 class Deployment:
@@ -88,10 +93,11 @@ class Deployment:
         """Prepare, place the files, start, and wait for the mail server's greeting.
 
         The machine is booted. What the operator's files and steps lead to is not the harness's
-        failure: it is noted in `failure`, with the evidence saved.
+        failure: it is noted in `failure`, with the evidence saved. Then comes what the scenario
+        breaks on purpose.
 
         Raises:
-            HarnessError: the machine failed.
+            HarnessError: the machine failed, or what is to be broken cannot be.
         """
         try:
             with self.phase("prepare"):
@@ -104,6 +110,14 @@ class Deployment:
             self.failure = error
             self.observations.record("deployment", "start", "failed", why=str(error))
             self.save_evidence()
+            return
+        if self.scenario.table.disturb:
+            try:
+                with self.phase("disturb"):
+                    self._take(self.scenario.table.disturb)
+            except HarnessError:
+                self.save_evidence()
+                raise
 
     def boot(self) -> None:
         """Fork the machine, boot it, and open the outside world.
@@ -134,9 +148,20 @@ class Deployment:
         self.machine.succeed(
             "tar --extract --no-same-owner --file=-", self.launcher.user, stdin=self._files()
         )
-        for step in self.scenario.table.prepare:
-            user = "root" if step.user == "root" else self.machine.user
-            self.machine.succeed(f"bash -c {shlex.quote(step.run)}", user)
+        self._take(self.scenario.table.prepare)
+
+    def _take(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            self._by_hand(step, step.run)
+
+    def _take_back(self, steps: Sequence[Step]) -> None:
+        for step in reversed(steps):
+            if step.undo:
+                self._by_hand(step, step.undo)
+
+    def _by_hand(self, step: Step, command: str) -> None:
+        user = "root" if step.user == "root" else self.machine.user
+        self.machine.succeed(f"bash -c {shlex.quote(command)}", user)
 
     def _files(self) -> bytes:
         """The operator's files as a tar archive, relative to the operator's home."""
@@ -152,15 +177,11 @@ class Deployment:
                 archive.addfile(member, io.BytesIO(data))
 
             for name, place in table.place.items():
-                source = self.scenario.folder / name
                 if name == table.env_file:
                     add(place, self.scenario.environment().encode())
                     continue
-                files = [source] if source.is_file() else sorted(source.rglob("*"))
-                for file in files:
-                    if file.is_file():
-                        suffix = file.relative_to(source).as_posix() if source.is_dir() else ""
-                        add(f"{place}/{suffix}".rstrip("/"), file.read_bytes())
+                for path, file in self.scenario.files(name).items():
+                    add(f"{place}/{path}".rstrip("/"), file.read_bytes())
             for hostname, place in table.certificates.items():
                 chain, key = authority.certificate(hostname)
                 add(f"{place}/fullchain.pem", chain)
@@ -187,7 +208,8 @@ class Deployment:
             if time.monotonic() > deadline:
                 trouble = f"no greeting on port {port} within {READY_WITHIN:.0f} s"
             if trouble:
-                tail = "\n".join(self.launcher.log().splitlines()[-12:])
+                log = self.launcher.log().splitlines()
+                tail = "\n".join([line for line in log if not EVENT.search(line)][-LAST_WORDS:])
                 raise DeploymentError(
                     f"{self.scenario.id}: the mail server does not come up: {trouble}\n{tail}",
                     f"evidence: {self.folder}",
@@ -305,11 +327,9 @@ class Deployment:
         """
         assert self._before is not None, "the machine was not looked at before"
         with self.phase("stop"):
+            self._take_back(self.scenario.table.disturb)
             self.launcher.stop()
-            for step in reversed(self.scenario.table.prepare):
-                if step.undo:
-                    user = "root" if step.user == "root" else self.machine.user
-                    self.machine.succeed(f"bash -c {shlex.quote(step.undo)}", user)
+            self._take_back(self.scenario.table.prepare)
         with self.phase("look after"):
             left = leaks.left_behind(self._before, wait_for(leaks.look(self.machine)))
         self.observations.record("left on machine", "after stop", str(len(left)), things=left)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -21,19 +22,41 @@ PLAIN_FORM = "external-to-external"
 CORE_FORMS = (PLAIN_FORM, "internal-to-external")
 CLOSED = frozenset({"refused", "timeout", "unreachable"})
 BEHIND_NOTHING = frozenset({"closed without a word"})
-CONTROLS = "Without the positive controls a refusal may only mean that the server is down."
+LOST = {
+    "changed": "Signatures and attachments break.",
+    "deferred": "Mail is held back: its senders try again, for days, and then give up.",
+    "refused": "Mail is lost.",
+    "accepted, not arrived": "Mail is lost, or stays in the queue.",
+}
+CONTROLS = "Without the positive controls a refusal may only mean that no mail flows at all."
 
 
 def _fail(expected: str, seen: Observation | list[Observation] | str, why: str) -> NoReturn:
-    shown = seen if isinstance(seen, str) else _shown(seen)
+    shown = (
+        seen if isinstance(seen, str) else _shown(seen) if isinstance(seen, list) else _one(seen)
+    )
     raise AssertionError(f"expected: {expected}\nseen: {shown}\nwhy it matters: {why}")
 
 
-def _shown(seen: Observation | list[Observation]) -> str:
-    if not isinstance(seen, list):
-        return str(seen)
-    return "".join(f"\n  - {one}" for one in seen[:10]) + (
+def _shown(seen: list[Observation]) -> str:
+    """Up to ten observations; the log lines of the first stand for those of the others."""
+    shown = [_one(one, lines=not number) for number, one in enumerate(seen[:10])]
+    return "".join(f"\n  - {one}" for one in shown) + (
         f"\n  … and {len(seen) - 10} more" if len(seen) > 10 else ""
+    )
+
+
+def _one(seen: Observation, *, lines: bool = True) -> str:
+    """An observation with its lists, of log lines or replies, one entry a line."""
+    lists = {key: value for key, value in seen.evidence.items() if isinstance(value, list)}
+    told = {
+        key: value
+        for key, value in seen.evidence.items()
+        if key not in lists and value not in (None, "")
+    }
+    entries = [(key, str(entry)) for key in lists if lines for entry in lists[key]]
+    return str(replace(seen, evidence=told)) + "".join(
+        f"\n      {key}: " + entry.replace("\n", " / ") for key, entry in entries
     )
 
 
@@ -69,7 +92,9 @@ def certificate_verifies(observations: Observations, vantage: str, service: str)
         _fail(
             f"TLS on {service} with a certificate that verifies for the server's name",
             seen,
-            "Mail clients refuse or warn; passwords could go to somebody else.",
+            "Mail clients refuse or warn; passwords could go to somebody else."
+            if seen.outcome == "certificate not verified"
+            else "Inconclusive: the certificate itself was not seen.",
         )
 
 
@@ -83,7 +108,9 @@ def plaintext_auth_refused(observations: Observations, vantage: str, service: st
         _fail(
             f"no login on {service} without TLS, neither offered nor taken",
             seen,
-            "Passwords would cross the network in clear text.",
+            "Passwords would cross the network in clear text."
+            if seen.outcome in ("offered", "accepted")
+            else "Inconclusive: the server was not seen to refuse it.",
         )
 
 
@@ -102,7 +129,7 @@ def bad_login_refused(observations: Observations, vantage: str, service: str) ->
         _fail(
             f"a wrong password is refused on {service}",
             seen,
-            "Anybody gets in." if accepted else "Inconclusive: the refusal itself was not seen.",
+            "Anybody gets in." if accepted else "Inconclusive: no refusal for good was seen.",
         )
 
 
@@ -116,7 +143,7 @@ def delivered_unchanged(observations: Observations, vantage: str, subject: str) 
         _fail(
             f"mail ({subject}) is delivered with its headers and body unchanged",
             seen,
-            "Mail is lost." if seen.outcome != "changed" else "Signatures and attachments break.",
+            LOST.get(seen.outcome, "Inconclusive: what became of the mail was not seen."),
         )
 
 
@@ -168,10 +195,9 @@ def client_address_is(
     """
     seen = observations.one("client_address", service, vantage)
     networks = [ipaddress.ip_network(one) for one in allowed]
-    try:
-        # A link-local address may carry the interface's name.
-        address = ipaddress.ip_address(seen.outcome.partition("%")[0])
-    except ValueError:
+    # A link-local address may carry the interface's name.
+    address = _address(seen.outcome.partition("%")[0])
+    if address is None:
         _fail(
             f"the server logs the address of a client from {vantage} on {service}",
             seen,
@@ -184,6 +210,13 @@ def client_address_is(
             "Postfix trusts by address (mynetworks), SPF and fail2ban judge by address: with a "
             "wrong one the server may relay for anybody, or ban everybody.",
         )
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
 
 
 # Relay
@@ -222,6 +255,7 @@ def no_relay(observations: Observations, vantage: str) -> None:
     """
     tried = observations.find("relay", vantage=vantage)
     relayed = [one for one in tried if one.outcome == "relayed"]
+    relayed.sort(key=lambda one: one.subject not in CORE_FORMS)  # the plainest are shown first
     if relayed:
         _fail(
             f"no mail of a stranger at {vantage} is relayed",
@@ -235,7 +269,10 @@ def no_relay(observations: Observations, vantage: str) -> None:
             _fail(
                 f"{form} from {vantage} is refused with 5xx",
                 seen,
-                "Inconclusive: not a refusal for good. A 4xx invites the client to try again.",
+                "Inconclusive: the server took the message, and it was not seen to arrive outside. "
+                "It may be an open relay whose mail is stuck."
+                if seen.outcome == "accepted, not arrived"
+                else "Inconclusive: not a refusal for good. A 4xx invites to try again.",
             )
     plain = observations.one("relay", PLAIN_FORM, vantage)
     code, text = plain.evidence.get("code"), str(plain.evidence.get("text", ""))

@@ -73,12 +73,14 @@ async def look(machine: BaseMachine) -> State:
     # A login starts a user's own systemd, which is to be there at the first look already.
     for user in ("root", machine.user):
         await machine.run_async("true", user)
-    return dict(
-        await asyncio.gather(
-            *(section(u, n, c) for u in ("root", machine.user) for n, c in _EVERYBODY.items()),
-            *(section("root", name, command) for name, command in _ROOT_ONLY.items()),
-        )
+    everybodys = await asyncio.gather(
+        *(section(u, n, c) for u in ("root", machine.user) for n, c in _EVERYBODY.items())
     )
+    # Afterwards: podman mounts its storage on itself while root asks it for anything.
+    roots = await asyncio.gather(
+        *(section("root", name, command) for name, command in _ROOT_ONLY.items())
+    )
+    return dict([*everybodys, *roots])
 
 
 def left_behind(before: State, after: State) -> list[str]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import os
 import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -67,7 +68,7 @@ def vantages_of(word: str) -> list[str]:
 
 
 class Step(_Table):
-    """Something that an operator does by hand before the deployment, and takes back after it."""
+    """Something that is done by hand around the deployment, and taken back after it."""
 
     why: Text
     run: Text
@@ -131,8 +132,16 @@ class ClientAddress(_Table):
 
 
 class ScenarioTable(_Table):
-    """The whole of `scenario.toml`."""
+    """The whole of `scenario.toml`, with what it takes over from its base.
 
+    Attributes:
+        base: the folder of the scenario that this one is like, relative to its own. A key that
+            is given here replaces the base's; a file that is not here is the base's.
+        disturb: what is broken on purpose once the mail server greets, before anything is
+            observed: for showing that the right checks fail. Taken back first at the stop.
+    """
+
+    base: Text | None = None
     title: Text
     launcher: LauncherName
     network: Text
@@ -147,6 +156,7 @@ class ScenarioTable(_Table):
     accounts: Annotated[tuple[Mailbox, ...], Field(min_length=2)]
     alias: str | None = None
     prepare: tuple[Step, ...] = ()
+    disturb: tuple[Step, ...] = ()
     client_address: tuple[ClientAddress, ...]
     variants: Annotated[Mapping[str, VariantTable], Field(min_length=1)]
 
@@ -185,6 +195,7 @@ class Scenario:
     Attributes:
         id: `FOLDER-VARIANT`, what `pytest -k` selects by.
         folder: where the operator's files lie.
+        base: where those of them lie that are not in `folder`, or None.
         variant: the variant's name.
         is_first: whether it is the first variant of its folder, in which things are shown that
             do not depend on the variant.
@@ -196,6 +207,7 @@ class Scenario:
     variant: str
     is_first: bool
     table: ScenarioTable
+    base: Path | None = None
 
     def __str__(self) -> str:
         return self.id
@@ -238,9 +250,26 @@ class Scenario:
             return own[place], rule.why
         return rule.is_, rule.why
 
+    def files(self, name: str) -> dict[str, Path]:
+        """The files behind a name of `place`: its own, and those that only the base has.
+
+        Returns:
+            Path below the name → file; a name that is a file itself has the path `""`.
+        """
+        found: dict[str, Path] = {}
+        for folder in (self.base, self.folder):
+            source = folder / name if folder else None
+            if source is not None and source.is_file():
+                found = {"": source}
+            elif source is not None and source.is_dir():
+                found.pop("", None)
+                inside = (file for file in sorted(source.rglob("*")) if file.is_file())
+                found |= {file.relative_to(source).as_posix(): file for file in inside}
+        return found
+
     def environment(self) -> str:
         """The environment file with the variant's settings appended."""
-        text = (self.folder / self.table.env_file).read_text(encoding="utf-8")
+        text = self.files(self.table.env_file)[""].read_text(encoding="utf-8")
         if self.settings.env:
             text += f"\n# {self.variant}\n"
             text += "".join(f"{key}={value}\n" for key, value in self.settings.env.items())
@@ -260,29 +289,48 @@ def load(folder: Path) -> list[Scenario]:
             f"{folder}: a scenario's folder is called by lower case letters, digits, underscores",
             f"mv {folder} {folder.with_name(name)}",
         )
+    raw = _read(file)
+    base, said_by = None, str(file)
+    if isinstance(raw.get("base"), str) and raw["base"]:
+        base = Path(os.path.normpath(folder / raw["base"]))
+        said_by = f"{file} (over {base / FILE})"
+        below = _read(base / FILE)
+        if "base" in below:
+            raise ScenarioError(
+                f"{said_by}: base: the other has a base itself",
+                f"name that one: {os.path.normpath(Path(raw['base'], str(below['base'])))}",
+            )
+        raw = below | raw
     try:
-        raw = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        table = ScenarioTable.model_validate(raw)
+    except ValidationError as error:
+        raise ScenarioError(f"{said_by}: " + _explained(error), "correct it there") from None
+    folders = [folder, base] if base else [folder]
+    for key, name in (*(("place", name) for name in table.place), ("env_file", table.env_file)):
+        there = Path.exists if key == "place" else Path.is_file
+        if not any(there(each / name) for each in folders):
+            names = sorted({path.name for each in folders for path in each.iterdir()})
+            raise ScenarioError(
+                f"{said_by}: {key} names {name!r}, which is not in "
+                + " or ".join(map(str, folders)),
+                f"there are: {', '.join(names)}",
+            )
+    return [
+        Scenario(f"{folder.name}-{variant}", folder, variant, index == 0, table, base)
+        for index, variant in enumerate(table.variants)
+    ]
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """A file's TOML as it is."""
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
         raise ScenarioError(
             f"{file} is missing", "every folder of scenarios needs one; copy a neighbour's"
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ScenarioError(f"{file}: {error}", "correct the TOML there") from None
-    try:
-        table = ScenarioTable.model_validate(raw)
-    except ValidationError as error:
-        raise ScenarioError(f"{file}: " + _explained(error), "correct it there") from None
-    for key, name in (*(("place", name) for name in table.place), ("env_file", table.env_file)):
-        there = (folder / name).exists() if key == "place" else (folder / name).is_file()
-        if not there:
-            raise ScenarioError(
-                f"{file}: {key} names {name!r}, which is not in {folder}",
-                f"there are: {', '.join(sorted(p.name for p in folder.iterdir()))}",
-            )
-    return [
-        Scenario(f"{folder.name}-{variant}", folder, variant, index == 0, table)
-        for index, variant in enumerate(table.variants)
-    ]
 
 
 def _explained(error: ValidationError) -> str:
@@ -313,7 +361,7 @@ def _near(location: tuple[int | str, ...]) -> str:
 def _model(location: tuple[int | str, ...]) -> type[_Table]:
     """The table that a key belongs to."""
     match location:
-        case ["prepare", _, _, *_]:
+        case ["prepare" | "disturb", _, _, *_]:
             return Step
         case ["accounts", _, _, *_]:
             return Mailbox

@@ -15,10 +15,15 @@ PER_CORE = 3
 
 
 class PerScenario(LoadScopeScheduling):
-    """All tests of a scenario variant go to one worker, so that it is deployed once."""
+    """All tests of a scenario variant go to one worker, so that it is deployed once.
+
+    So do those of a file of integration tests, which share what takes long.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        """The scenario variant's id, the first two words of a test's parameters, or the test."""
+        """The scenario variant's id, the first two words of a test's parameters; or the test."""
+        if "/integration/" in nodeid:
+            return nodeid.partition("::")[0]
         _, bracket, parameters = nodeid.partition("[")
         words = parameters.rstrip("]").split("-")
         return "-".join(words[:2]) if bracket and "/deployments/" in nodeid else nodeid

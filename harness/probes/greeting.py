@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -92,10 +93,10 @@ async def greet(
         sock = await vantage.connect(port, CONNECT_WITHIN)
     except TimeoutError as error:
         return Greeting("timeout", error=str(error))
-    except ConnectionRefusedError as error:
-        return Greeting("refused", error=str(error))
     except OSError as error:
-        return Greeting(_unconnected(error), error=str(error))
+        # asyncio's own text does not say why.
+        why = os.strerror(error.errno) if error.errno else str(error)
+        return Greeting(_unconnected(error), error=why)
     connected = time.monotonic() - began
     tls = context if service in IMPLICIT_TLS else None
     within = GREETING_WITHIN.get(service or "", GREETING_WITHIN_DEFAULT)

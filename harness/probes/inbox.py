@@ -71,18 +71,20 @@ class Inbox:
 async def watching(run: Run, vantage: Vantage, account: Account) -> AsyncIterator[Inbox]:
     """Watch an account's INBOX from a vantage, through the port with implicit TLS if there is one.
 
+    Where that does not answer, through the other one, or from localhost: a mailbox that one
+    client cannot reach may well have got its mail.
+
     The block begins at once; `Inbox.ready` says when the login is done and the watch stands.
     One connection and one login serve every delivery that the run waits for.
     """
     inbox = Inbox()
     stop = threading.Event()
     opened: list[Imap] = []
-    service: Service = "imaps" if run.site.port_of("imaps") else "imap"
 
     def tell(messages: list[bytes]) -> None:
         asyncio.run_coroutine_threadsafe(inbox.add(messages), loop).result(10)
 
-    def watch(sock: object) -> None:
+    def watch(sock: object, service: Service) -> None:
         import socket
 
         assert isinstance(sock, socket.socket)
@@ -109,9 +111,10 @@ async def watching(run: Run, vantage: Vantage, account: Account) -> AsyncIterato
 
     async def whole() -> None:
         try:
-            async with run.answering(vantage, service) as port:
-                sock = await vantage.connect(port)
-            await run.in_thread(watch, sock)
+            place, service = await _way_in(run, vantage)
+            async with run.answering(place, service) as port:
+                sock = await place.connect(port)
+            await run.in_thread(watch, sock, service)
         except Exception as failure:  # whoever waits for mail must hear that none can be seen
             await inbox.fail(failure)
 
@@ -124,3 +127,17 @@ async def watching(run: Run, vantage: Vantage, account: Account) -> AsyncIterato
         for client in opened:
             client.interrupt()
         await asyncio.wait([task], timeout=5)
+
+
+async def _way_in(run: Run, first: Vantage) -> tuple[Vantage, Service]:
+    """From where, and through which service, a mailbox can be read."""
+    services: list[Service] = [
+        service for service in ("imaps", "imap") if run.site.port_of(service) is not None
+    ]
+    inside = [vantage for vantage in run.site.vantages if vantage.place == "localhost"]
+    for vantage in (first, *inside):
+        for service in services:
+            port = run.site.port_of(service)
+            if port is not None and (await run.greeting(vantage, port)).outcome == "answers":
+                return vantage, service
+    return first, services[0] if services else "imaps"

@@ -57,6 +57,11 @@ class Fate:
     finished: bool
     lines: tuple[str, ...]
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more happens soon: finished, or put off (for 5 minutes by default)."""
+        return self.finished or any(status == "deferred" for _, status in self.deliveries)
+
 
 @dataclass(slots=True)
 class _Entry:

@@ -10,7 +10,9 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from harness.probes.log_lines import address_in_received
+from harness.probes.arrival import arrival
+from harness.probes.imap import ImapFailedError
+from harness.probes.log_lines import address_in_received, fate
 from harness.probes.messages import changes, compose, received_from
 from harness.probes.places import first_of_each_family, main_client
 from harness.probes.smtp import session
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from harness.vantage import Vantage
 
 DELIVERY_WITHIN = 45.0
-"""Seconds from the server's 250 to the mailbox, or to the sink."""
+"""Seconds from the server's 250 to the mailbox."""
 
 
 def refusal(reply: Reply) -> str:
@@ -36,7 +38,8 @@ async def observe_incoming(run: Run, inbox: Inbox) -> None:
     """Record kind `delivery` from the outside, over both families, and `unknown recipient`.
 
     Subjects of `delivery`: `outside to mailbox`, `outside to user+tag`, `outside to alias`.
-    Outcomes: `unchanged`, `changed`, `refused`, `deferred`, `accepted, not arrived`, `error`.
+    Outcomes: `unchanged`, `changed`, `refused`, `deferred`, `accepted, not arrived`, `accepted,
+    mailbox not readable`, `no answer`, `connection lost`, `error`.
     """
     site = run.site
     user, _, domain = site.recipient.address.partition("@")
@@ -51,25 +54,25 @@ async def observe_incoming(run: Run, inbox: Inbox) -> None:
                 recipients["outside to alias"] = site.alias
             unknown = _unknown(run, vantage)
             jobs.append(run.guarded("unknown recipient", "smtp", vantage, unknown))
-        incoming = _incoming(run, vantage, inbox, recipients)
-        jobs.append(run.guarded("delivery", "outside to mailbox", vantage, incoming))
+        # A session for each: what breaks one of them says nothing about the others.
+        for subject, recipient in recipients.items():
+            incoming = _incoming(run, vantage, inbox, subject, recipient)
+            jobs.append(run.guarded("delivery", subject, vantage, incoming))
     await asyncio.gather(*jobs)
 
 
-async def _incoming(run: Run, vantage: Vantage, inbox: Inbox, recipients: dict[str, str]) -> None:
+async def _incoming(run: Run, vantage: Vantage, inbox: Inbox, subject: str, recipient: str) -> None:
     sender = f"probe@{run.site.outside_domain}"
+    nonce = run.nonce("in")
+    content = compose(nonce, sender, recipient)
     async with session(run, vantage, "smtp") as opened:
-        for subject, recipient in recipients.items():
-            nonce = run.nonce("in")
-            content = compose(nonce, sender, recipient)
-            reply = await opened.send(sender, [recipient], content)
-            details: dict[str, Json] = {"recipient": recipient, "nonce": nonce, "reply": str(reply)}
-            if reply.positive:
-                arriving = _in_mailbox(run, vantage, inbox, subject, nonce, content, details)
-                run.start(run.guarded("delivery", subject, vantage, arriving))
-            else:
-                run.record("delivery", subject, refusal(reply), vantage.name, **details)
-                await opened.command("RSET")
+        reply = await opened.send(sender, [recipient], content)
+    details: dict[str, Json] = {"recipient": recipient, "nonce": nonce, "reply": str(reply)}
+    if reply.positive:
+        arriving = _in_mailbox(run, vantage, inbox, subject, nonce, content, details)
+        run.start(run.guarded("delivery", subject, vantage, arriving))
+    else:
+        run.record("delivery", subject, refusal(reply), vantage.name, **details)
 
 
 async def _in_mailbox(
@@ -85,7 +88,13 @@ async def _in_mailbox(
     try:
         arrived = await inbox.wait_for(nonce, DELIVERY_WITHIN)
     except TimeoutError:
+        known = fate(await run.log.text(), nonce)
+        details["log"] = list(known.lines) if known else []
         run.record("delivery", subject, "accepted, not arrived", vantage.name, **details)
+        return
+    except ImapFailedError as failure:
+        details["error"] = str(failure)
+        run.record("delivery", subject, "accepted, mailbox not readable", vantage.name, **details)
         return
     differences = changes(content, arrived)
     received = received_from(arrived, run.site.hostname)
@@ -119,50 +128,45 @@ async def observe_submission(run: Run, inbox: Inbox) -> None:
     `outgoing`: `submission`, `submissions`. Outcomes as for `observe_incoming`.
     """
     vantage = main_client(run.site)
+    outside = f"probe@{run.site.outside_domain}"
     services: tuple[Service, ...] = ("submission", "submissions")
     await asyncio.gather(
         *(
-            run.guarded("outgoing", service, vantage, _submit(run, vantage, inbox, service))
+            run.guarded(
+                kind, subject, vantage, _submit(run, inbox, service, kind, subject, recipient)
+            )
             for service in services
             if run.site.port_of(service) is not None
+            for kind, subject, recipient in (
+                ("outgoing", service, outside),
+                ("delivery", f"{service} to mailbox", run.site.recipient.address),
+            )
         )
     )
 
 
-async def _submit(run: Run, vantage: Vantage, inbox: Inbox, service: Service) -> None:
-    site = run.site
-    sender = site.sender.address
+async def _submit(
+    run: Run, inbox: Inbox, service: Service, kind: str, subject: str, recipient: str
+) -> None:
+    vantage = main_client(run.site)
+    sender = run.site.sender.address
+    nonce = run.nonce("out")
+    content = compose(nonce, sender, recipient)
+    details: dict[str, Json] = {"recipient": recipient, "nonce": nonce}
     async with session(run, vantage, service) as opened:
-        login = await opened.login(site.sender)
-        if not login.positive:
-            details: dict[str, Json] = {"reply": str(login), "at": "AUTH"}
-            run.record("outgoing", service, refusal(login), vantage.name, **details)
-            run.record("delivery", f"{service} to mailbox", refusal(login), vantage.name, **details)
-            return
-        for recipient in (f"probe@{site.outside_domain}", site.recipient.address):
-            nonce = run.nonce("out")
-            content = compose(nonce, sender, recipient)
+        reply = await opened.login(run.site.sender)
+        if reply.positive:
             reply = await opened.send(sender, [recipient], content)
-            details = {"recipient": recipient, "nonce": nonce, "reply": str(reply)}
-            outside = recipient != site.recipient.address
-            kind, subject = (
-                ("outgoing", service)
-                if outside
-                else (
-                    "delivery",
-                    f"{service} to mailbox",
-                )
-            )
-            if not reply.positive:
-                run.record(kind, subject, refusal(reply), vantage.name, **details)
-                await opened.command("RSET")
-                continue
-            arriving = (
-                _at_sink(run, vantage, service, nonce, content, details)
-                if outside
-                else _in_mailbox(run, vantage, inbox, subject, nonce, content, details)
-            )
-            run.start(run.guarded(kind, subject, vantage, arriving))
+    details |= {"reply": str(reply), "to": reply.to}
+    if not reply.positive:
+        run.record(kind, subject, refusal(reply), vantage.name, **details)
+        return
+    arriving = (
+        _at_sink(run, vantage, service, nonce, content, details)
+        if kind == "outgoing"
+        else _in_mailbox(run, vantage, inbox, subject, nonce, content, details)
+    )
+    run.start(run.guarded(kind, subject, vantage, arriving))
 
 
 async def _at_sink(
@@ -174,12 +178,12 @@ async def _at_sink(
     details: dict[str, Json],
 ) -> None:
     began = time.monotonic()
-    try:
-        arrival = await run.site.sink.wait_for(nonce, DELIVERY_WITHIN)
-    except TimeoutError:
+    arrived, known = await arrival(run, nonce)
+    if arrived is None:
+        details["log"] = list(known.lines) if known else []
         run.record("outgoing", service, "accepted, not arrived", vantage.name, **details)
         return
-    differences = changes(content, arrival.content)
+    differences = changes(content, arrived.content)
     run.record(
         "outgoing",
         service,
@@ -188,6 +192,6 @@ async def _at_sink(
         **details,
         seconds=round(time.monotonic() - began, 2),
         differences=list(differences),
-        sink_client=arrival.client,
-        sink_sender=arrival.sender,
+        sink_client=arrived.client,
+        sink_sender=arrived.sender,
     )

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from harness.probes.log_lines import Fate, fate
+from harness.probes.arrival import arrival
 from harness.probes.messages import compose
 from harness.probes.places import near_and_far
 from harness.probes.raw_smtp import send_early_line, send_smuggled
@@ -29,9 +29,6 @@ ERRORS_PER_CONNECTION = 8
 """Postfix delays every reply after 10 errors and hangs up after 20: stay below both."""
 BATCH_WITHIN = 90.0
 """Seconds for the forms that share a connection, with the wait for a free slot."""
-ARRIVAL_WITHIN = 45.0
-"""Seconds in which an accepted message must reach the sink. All wait at the same time, and less
-where the log says that the message has gone elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,35 +246,13 @@ async def _conclude(run: Run, vantage: Vantage, attempt: Attempt) -> None:
 
 
 async def _arrival(run: Run, attempt: Attempt) -> tuple[str, dict[str, Json]]:
-    """Wait for the message at the sink, or for the log to say that it went elsewhere."""
-    nonce = attempt.nonce
-
-    def known_fate(log: str) -> Fate | None:
-        return fate(log, nonce) or (fate(log, attempt.followed) if attempt.followed else None)
-
-    def gone(log: str) -> bool | None:
-        known = known_fate(log)
-        return True if known and known.finished else None
-
-    at_sink = asyncio.create_task(run.site.sink.wait_for(nonce, ARRIVAL_WITHIN))
-    elsewhere = asyncio.create_task(run.log.wait_for(gone, ARRIVAL_WITHIN))
-    try:
-        await asyncio.wait({at_sink, elsewhere}, return_when=asyncio.FIRST_COMPLETED)
-        # The sink keeps a message before it says 250, so what the log calls sent is there.
-        if elsewhere.done() and not elsewhere.exception() and not elsewhere.result():
-            await asyncio.wait({at_sink})
-    finally:
-        for task in (at_sink, elsewhere):
-            if not task.done():
-                task.cancel()
-        await asyncio.gather(at_sink, elsewhere, return_exceptions=True)
-    arrived = run.site.sink.find(nonce)
-    known = known_fate(await run.log.text())
+    """Wait for the message at the sink, or for the log to say that it does not come."""
+    arrived, known = await arrival(run, attempt.nonce, attempt.followed)
     found: dict[str, Json] = {
         "client": known.client if known else None,
         "log": list(known.lines) if known else [],
     }
-    if not arrived:
+    if arrived is None:
         return "accepted, not arrived", found
-    found |= {"sink_recipients": list(arrived[0].recipients), "sink_client": arrived[0].client}
+    found |= {"sink_recipients": list(arrived.recipients), "sink_client": arrived.client}
     return "relayed", found

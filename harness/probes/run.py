@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.probes.gate import Gate
 from harness.probes.greeting import Greeting, greet
+from harness.probes.imap import ImapFailedError
 from harness.probes.mail_log import MailLog
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Run:
         self.any_certificate.verify_mode = ssl.CERT_NONE
         self._tasks: set[asyncio.Task[None]] = set()
         self._threads = threads
-        self._greetings: dict[tuple[str, int], asyncio.Task[Greeting]] = {}
+        self._greetings: dict[tuple[str, int], asyncio.Future[Greeting]] = {}
 
     def nonce(self, label: str = "n") -> str:
         """A string that occurs nowhere else, fit for a local part and a host name."""
@@ -87,6 +88,12 @@ class Run:
                 greet(vantage, port, service, self.any_certificate, self.site.hostname)
             )
         return await asyncio.shield(self._greetings[key])
+
+    def fell_silent(self, vantage: Vantage, port: int, error: str) -> None:
+        """Note that a port that had answered does not any more: nobody else need wait for it."""
+        said: asyncio.Future[Greeting] = asyncio.get_running_loop().create_future()
+        said.set_result(Greeting("silent", error=error))
+        self._greetings[vantage.name, port] = said
 
     @asynccontextmanager
     async def answering(self, vantage: Vantage, service: Service) -> AsyncIterator[int]:
@@ -124,7 +131,7 @@ class Run:
 
     async def abandon(self) -> None:
         """Cancel what is still under way; after `settled` there is nothing."""
-        left = [*self._tasks, *self._greetings.values()]
+        left: list[asyncio.Future[Any]] = [*self._tasks, *self._greetings.values()]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
@@ -137,13 +144,18 @@ class Run:
         probe: Awaitable[object],
         within: float = PROBE_WITHIN,
     ) -> None:
-        """Await a probe; whatever it did not expect becomes an observation of its kind."""
+        """Await a probe; whatever it did not expect becomes an observation of its kind.
+
+        Outcomes: `no answer`, `connection lost`, `error`.
+        """
         name = vantage.name if vantage else None
         try:
             async with asyncio.timeout(within):
                 await probe
         except NoAnswerError as none:
             self.record(kind, subject, "no answer", name, **none.greeting.evidence())
+        except (ConnectionError, ImapFailedError) as lost:
+            self.record(kind, subject, "connection lost", name, error=str(lost) or repr(lost))
         except TimeoutError:
             self.record(kind, subject, "error", name, error=f"not finished within {within:g} s")
         except Exception as surprise:  # one probe's surprise must neither be lost nor end others

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from harness.site import Account, Service
     from harness.vantage import Vantage
 
+from harness.probes.greeting import GREETING_WITHIN_DEFAULT
+
 Security = Literal["plain", "starttls", "implicit"]
 
 REPLY_WITHIN = 30.0
@@ -202,9 +204,11 @@ async def session(
         )
         try:
             try:
-                await client.connect()
+                await client.connect(timeout=GREETING_WITHIN_DEFAULT)
             except aiosmtplib.SMTPException as error:
                 sock.close()
+                if isinstance(error, aiosmtplib.SMTPTimeoutError):
+                    run.fell_silent(vantage, port, str(error))
                 if isinstance(error.__cause__, ssl.SSLError):
                     raise error.__cause__ from None
                 raise LostError(f"greeting: {error}") from error

@@ -113,17 +113,30 @@ def _named(address: str, place: str, family: str) -> str:
 
 
 def _relay(facts: Sequence[Fact]) -> Text:
-    """The vantages from which a stranger's mail arrived outside."""
-    tried = [fact for fact in _of(facts, "relay") if fact["subject"] == PLAIN_FORM]
+    """The vantages from which a stranger's mail arrived outside, in whatever form."""
+    every = _of(facts, "relay")
+    open_to = dict.fromkeys(fact["vantage"] for fact in every if fact["outcome"] == "relayed")
+    if open_to:
+        return Text(", ".join(_grouped(list(open_to))), style="bold yellow")
+    tried = [fact for fact in every if fact["subject"] == PLAIN_FORM]
     if not tried:
         return Text("not observed", style="bold red")
-    open_to = [fact["vantage"] for fact in tried if fact["outcome"] == "relayed"]
-    if open_to:
-        return Text(", ".join(_grouped(open_to)), style="bold yellow")
     unclear = [fact for fact in tried if fact["outcome"] != "refused"]
     if unclear:
         return Text(f"inconclusive from {len(unclear)}", style="bold red")
+    if not _mail_flows(facts):
+        return Text("inconclusive: no mail flows", style="bold red")
     return Text(f"nowhere ({len(tried)} places)", style="green")
+
+
+def _mail_flows(facts: Sequence[Fact]) -> bool:
+    """Whether mail came in and went out: where it does not, a refusal proves nothing."""
+    arrived = ("unchanged", "changed")
+    incoming = [fact for fact in _of(facts, "delivery") if fact["subject"] == "outside to mailbox"]
+    return all(
+        any(fact["outcome"] in arrived for fact in controls)
+        for controls in (incoming, _of(facts, "outgoing"))
+    )
 
 
 def _grouped(vantages: Sequence[str]) -> list[str]:

@@ -17,4 +17,5 @@ def test_logged_client_address(
     try:
         judge.client_address_is(observations, vantage, log_of, [expected])
     except AssertionError as error:
-        pytest.fail(f"{error}\nwhy it was expected: {why}", pytrace=False)
+        error.add_note(f"why it was expected: {why}")
+        raise

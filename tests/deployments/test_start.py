@@ -30,8 +30,8 @@ def test_operators_files_are_used_verbatim(scenario: Scenario, running: Deployme
     host = host_of(running.machine, running.launcher.user)
     home = host.user(running.launcher.user).home
     for name, place in scenario.table.place.items():
-        source = scenario.folder / name
-        if name == scenario.table.env_file or source.is_dir():
+        source = scenario.files(name).get("")
+        if name == scenario.table.env_file or source is None:
             continue
         assert host.file(place.replace("~", home)).content_string == source.read_text()
 
