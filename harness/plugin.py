@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import shlex
 import signal
 import sys
 import time
@@ -82,6 +83,18 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         # A worker outlives a controller that was killed by up to 15 s, and its machines with it.
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _same_again(config: pytest.Config) -> str:
+    """The command that this run was, with the options that decide what is tested."""
+    program = sys.argv[0]
+    words = [sys.executable, "-m", "pytest"] if program.endswith("__main__.py") else [program]
+    if config.getoption("--scenarios"):
+        words.append(f"--scenarios={config.getoption('--scenarios')}")
+    for option in ("--machine", "--mailserver"):
+        if config.getoption(option) != "auto":
+            words.append(f"{option}={config.getoption(option)}")
+    return shlex.join(words)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -193,8 +206,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         kind = config.stash[machine_key].kind if machine_key in config.stash else ""
         print_summary(console, config.stash[run_folder], kind)
     failed = [report.nodeid for report in reporter.stats.get("failed", [])]
+    command = _same_again(config)
     for nodeid in failed[:REPRODUCED]:
-        reporter.write_line(f"reproduce: {sys.argv[0]} '{nodeid}'")
+        reporter.write_line(f"reproduce: {command} {shlex.quote(nodeid)}")
     if len(failed) > REPRODUCED:
         reporter.write_line(f"… and {len(failed) - REPRODUCED} more")
 

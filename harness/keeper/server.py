@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import signal
 import socket
+import subprocess
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -376,18 +376,24 @@ class Keeper:
     ) -> list[str]:
         """Run a long command in a cgroup of its own; return the last lines that it wrote.
 
+        Its temporary files, which can be as large as what it makes, lie in the cache and go with it.
+
         Lines that begin with one of `shown` are passed on at once.
 
         Raises:
             OSError: it failed; the text holds its last lines.
         """
-        entry = self.ledger.note("cgroup", cgroup)
+        scratch = self.cache / f"{cgroup}.tmp"
+        # Newest first: nothing is removed below a process, or a mount of its, that still lives.
+        entries = [self.ledger.note("folder", str(scratch)), self.ledger.note("cgroup", cgroup)]
+        scratch.mkdir()
         cgroups.create(cgroup)
         process = await asyncio.create_subprocess_exec(
             *cgroups.command(cgroup, command),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            env=os.environ | {"TMPDIR": str(scratch)},
             limit=1 << 20,
         )
         assert process.stdout is not None
@@ -401,7 +407,8 @@ class Keeper:
             status = await process.wait()
         finally:
             # A client that hung up has its command ended too: nobody would take the result.
-            await asyncio.to_thread(self.ledger.remove, entry, self.removers)
+            for entry in reversed(entries):
+                await asyncio.to_thread(self.ledger.remove, entry, self.removers)
         if status != 0:
             raise OSError(f"{command[0]} ended with status {status}:\n" + "\n".join(last))
         return last
@@ -409,7 +416,8 @@ class Keeper:
 
 def _remove_folder(path: str) -> bool:
     there = Path(path).is_dir()
-    shutil.rmtree(path, ignore_errors=True)
+    # A root file system's folders: whatever should be mounted there is not removed.
+    subprocess.run(["rm", "-rf", "--one-file-system", "--", path], check=False)
     return there
 
 

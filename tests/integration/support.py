@@ -26,8 +26,8 @@ MARK = "DMS_HARNESS_TEST_RUN"
 """The variable by which every process of a run is found again, wherever it has got to."""
 HAPPENS_WITHIN = 120.0
 """Seconds in which a run, which may share the computer with others, gets to any moment."""
-GONE_WITHIN = 10.0
-"""Seconds in which nothing of a run may be left after its end."""
+GONE_WITHIN = 5.0
+"""Seconds in which nothing of a run may be left after its end; it takes less than one."""
 NEEDS_ROOT = [
     pytest.mark.integration,
     pytest.mark.skipif(os.geteuid() != 0, reason="the keeper needs root"),
@@ -175,6 +175,7 @@ class Run:
             "folder": RUNTIME,
             "ledger": self.cache / "ledger",
             "file": self.cache / "images",
+            "temporary folder": self.cache,
             "network namespace": Path("/run/netns"),
         }
         if looker is not None:

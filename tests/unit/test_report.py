@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from harness.observations import Observations
@@ -20,6 +21,8 @@ def summary(run: Path) -> str:
 def observed(run: Path, relayed: tuple[str, ...] = (), outcome: str = "refused") -> Observations:
     seen = Observations("demo-first", run / "observations.jsonl")
     seen.record("phase", "boot", "ended", seconds=1.5)
+    seen.record("delivery", "outside to mailbox", "unchanged", "outside_lan_a_v4")
+    seen.record("outgoing", "submission", "unchanged", "outside_lan_a_v4")
     for vantage, address in (
         ("outside_lan_a_v4", "203.0.113.51"),
         ("outside_lan_b_v4", "203.0.113.52"),
@@ -56,6 +59,29 @@ def test_inconclusive_is_not_closed(tmp_path: Path) -> None:
     observed(tmp_path, outcome="deferred")
     said = summary(tmp_path)
     assert "inconclusive from 4" in said
+    assert "nowhere" not in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject"), [("delivery", "outside to mailbox"), ("outgoing", "submission")]
+)
+def test_refusals_of_a_server_without_mail_flow_are_inconclusive(
+    tmp_path: Path, kind: str, subject: str
+) -> None:
+    seen = observed(tmp_path)
+    text = (tmp_path / "observations.jsonl").read_text()
+    kept = [line for line in text.splitlines() if f'"kind": "{kind}"' not in line]
+    (tmp_path / "observations.jsonl").write_text("\n".join(kept) + "\n")
+    seen.record(kind, subject, "accepted, not arrived", "outside_lan_a_v4")
+    said = summary(tmp_path)
+    assert "inconclusive: no mail flows" in said
+    assert "nowhere" not in said
+
+
+def test_open_relay_by_any_form_is_named(tmp_path: Path) -> None:
+    observed(tmp_path).record("relay", "nmap-12", "relayed", "self_v6")
+    said = summary(tmp_path)
+    assert "self_v6" in said
     assert "nowhere" not in said
 
 
