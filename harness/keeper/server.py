@@ -376,7 +376,7 @@ class Keeper:
     ) -> list[str]:
         """Run a long command in a cgroup of its own; return the last lines that it wrote.
 
-        Its temporary files, which can be as large as what it makes, lie in the cache and go with it.
+        Its temporary files, which can be as large as its result, lie in the cache and go with it.
 
         Lines that begin with one of `shown` are passed on at once.
 
