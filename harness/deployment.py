@@ -20,11 +20,13 @@ from harness.errors import CommandError, DeploymentError, HarnessError
 from harness.follow import Follower
 from harness.launchers import launcher_for
 from harness.loop import wait_for
-from harness.machines.base import BaseMachine, Completed
+from harness.machines.base import BaseMachine
+from harness.machines.execution import Completed
 from harness.observations import Observations
 from harness.outside.world import DOMAIN, World
 from harness.probes.suite import observe
-from harness.scenario import Scenario, Step
+from harness.scenario import Scenario
+from harness.scenario_table import Step
 from harness.site import Site
 
 if TYPE_CHECKING:

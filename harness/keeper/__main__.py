@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import sys
+import traceback
 from pathlib import Path
 
 from harness.errors import HostError
@@ -30,7 +31,9 @@ def main() -> int:
         print(json.dumps({"error": error.message, "hint": error.hint}), flush=True)
         return 1
     except (OSError, ModuleNotFoundError) as error:
-        print(json.dumps({"error": str(error)}), flush=True)
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        said = f"{error} (in {where.name})"
+        print(json.dumps({"error": said, "errno": getattr(error, "errno", None)}), flush=True)
         return 1
 
     def ready() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import errno
 import json
 import os
 import secrets
@@ -56,7 +57,19 @@ class Keeper:
     def __init__(self, cache: Path, label: str) -> None:
         cache.mkdir(parents=True, exist_ok=True)
         self.cache = cache
-        self.owner = f"{label}-{os.getpid()}-{secrets.token_hex(2)}"
+        for last in (False, True):
+            self.owner = f"{label}-{os.getpid()}-{secrets.token_hex(2)}"
+            ready = self._start()
+            if "socket" in ready:
+                self.socket = Path(ready["socket"])
+                return
+            # The kernel's word for a shortage that passes: seen once, under a load of ten.
+            if last or ready.get("errno") != errno.EAGAIN:
+                hint = ready.get("hint", "see `dms-harness doctor`")
+                raise HostError(f"the keeper did not start: {ready['error']}", hint)
+
+    def _start(self) -> dict[str, Any]:
+        """Start the process; return what it says of itself: its socket, or why it has none."""
         # sudo keeps neither the environment nor open files beyond the standard ones: the keeper
         # finds its code by this path, and standard input is its line of life.
         code = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})"
@@ -64,7 +77,7 @@ class Keeper:
             *privileged(),
             *(sys.executable, "-I", "-S", "-c"),
             f"{code}; sys.argv[0] = 'dms-harness-keeper'; import harness.keeper.__main__",
-            *("--cache", str(cache), "--owner", self.owner, "--uid", str(os.getuid())),
+            *("--cache", str(self.cache), "--owner", self.owner, "--uid", str(os.getuid())),
         ]
         self._process = subprocess.Popen(
             command,
@@ -77,14 +90,13 @@ class Keeper:
         )
         assert self._process.stdout is not None
         try:
-            ready = json.loads(self._process.stdout.readline())
-            self.socket = Path(ready["socket"])
-        except (ValueError, KeyError) as error:
+            ready: dict[str, Any] = json.loads(self._process.stdout.readline())
+        except ValueError:
+            ready = {}
+        if "socket" not in ready:
             _, stderr = self._process.communicate()
-            said, hint = stderr.strip(), "see `dms-harness doctor`"
-            if isinstance(error, KeyError):
-                said, hint = ready["error"], ready.get("hint", hint)
-            raise HostError(f"the keeper did not start: {said}", hint) from None
+            ready.setdefault("error", stderr.strip())
+        return ready
 
     def is_gone(self) -> bool:
         """Whether it has ended, and all that it made with it."""

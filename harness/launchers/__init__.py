@@ -9,7 +9,8 @@ from harness.launchers.quadlet import Quadlet
 if TYPE_CHECKING:
     from harness.launchers.base import Launcher
     from harness.machines.base import BaseMachine
-    from harness.scenario import LauncherName, Scenario
+    from harness.scenario import Scenario
+    from harness.scenario_table import LauncherName
 
 LAUNCHERS: dict[LauncherName, type[Launcher]] = {"quadlet": Quadlet}
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from abc import ABC, abstractmethod
 
-from harness.machines.base import BaseMachine, Completed
+from harness.machines.base import BaseMachine
+from harness.machines.execution import Completed
 from harness.scenario import Scenario
 
 

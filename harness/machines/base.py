@@ -7,83 +7,24 @@ for what has to happen at the same time.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import shlex
 import socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import asyncssh
 
 from harness.errors import CommandError, MachineError
 from harness.loop import wait_for
+from harness.machines.execution import Completed, execute, text_of
+from harness.machines.outside import Outside
 from harness.machines.shell import Login, Shell
 from harness.vantage import Family
 
-ROOM_WITHIN = 5.0
-"""Seconds to wait for the SSH server to have room for one more command."""
 POLL = 0.03
 """Seconds between two looks at something that sends no event."""
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """A command that ended: what it wrote, how it ended, how many seconds it took."""
-
-    command: str
-    stdout: str
-    stderr: str
-    status: int
-    seconds: float
-
-
-class Outside:
-    """The network that a machine is connected to, as a place to open sockets in.
-
-    This one is the network namespace of the process itself; kinds with a namespace of their own
-    override it.
-    """
-
-    def open_socket(
-        self,
-        family: socket.AddressFamily,
-        kind: socket.SocketKind,
-        bind: tuple[str, int] | None = None,
-        listen: bool = False,
-    ) -> socket.socket:
-        """A non-blocking socket, bound and listening where asked.
-
-        Raises:
-            OSError: the address is not one of this place's.
-        """
-        sock = socket.socket(family, kind)
-        sock.setblocking(False)
-        try:
-            if bind is not None:
-                sock.bind(bind)
-            if listen:
-                sock.listen()
-        except OSError:
-            sock.close()
-            raise
-        return sock
-
-    async def connect(self, host: str, port: int, source: str | None) -> socket.socket:
-        """Open a TCP connection (see `harness.vantage.Connector`)."""
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        sock = await asyncio.to_thread(
-            self.open_socket, family, socket.SOCK_STREAM, (source, 0) if source else None
-        )
-        try:
-            await asyncio.get_running_loop().sock_connect(sock, (host, port))
-        except BaseException:
-            sock.close()
-            raise
-        return sock
 
 
 class BaseMachine(ABC):
@@ -176,11 +117,11 @@ class BaseMachine(ABC):
         started = time.monotonic()
         try:
             async with self.shell.session(user) as connection:
-                done = await _execute(connection, command, within, stdin)
+                done = await execute(connection, command, within, stdin)
         except asyncssh.TimeoutError as error:
             raise CommandError(
                 f"{self._shown(command, user)} did not end within {within:.0f} s",
-                f"it had written: {_text(error.stdout)}{_text(error.stderr)}",
+                f"it had written: {text_of(error.stdout)}{text_of(error.stderr)}",
             ) from None
         except (asyncssh.Error, OSError) as error:
             raise MachineError(
@@ -190,8 +131,8 @@ class BaseMachine(ABC):
         status = done.returncode
         return Completed(
             command,
-            _text(done.stdout),
-            _text(done.stderr),
+            text_of(done.stdout),
+            text_of(done.stderr),
             255 if status is None else status,
             time.monotonic() - started,
         )
@@ -399,40 +340,3 @@ class BaseMachine(ABC):
             if time.monotonic() > deadline:
                 raise error()
             time.sleep(POLL)
-
-
-async def _execute(
-    connection: asyncssh.SSHClientConnection, command: str, within: float, stdin: bytes | None
-) -> asyncssh.SSHCompletedProcess:
-    """Run a command, once the server has room for it."""
-    patience = time.monotonic() + ROOM_WITHIN
-    while True:
-        try:
-            process = await connection.create_process(
-                command,
-                input=stdin,
-                encoding=None,
-                # With an input of no bytes, asyncssh would leave the pipe open for ever.
-                stdin=asyncssh.PIPE if stdin else asyncssh.DEVNULL,
-            )
-        except asyncssh.ChannelOpenError:
-            # The server counts a session until its last process is gone, a moment after its end.
-            if connection.is_closed() or time.monotonic() > patience:
-                raise
-            await asyncio.sleep(POLL)
-        else:
-            break
-    try:
-        return await process.wait(timeout=within)
-    except BaseException:
-        # Nobody waits for it any more: it must not keep its place among the sessions.
-        with contextlib.suppress(OSError):
-            process.kill()
-        process.close()
-        raise
-
-
-def _text(data: bytes | str | None) -> str:
-    if data is None:
-        return ""
-    return data if isinstance(data, str) else data.decode(errors="replace")

@@ -18,7 +18,8 @@ from typing import get_args
 from harness import addresses
 from harness.errors import HostError, MachineError
 from harness.keeper.client import Keeper
-from harness.machines.base import BaseMachine, Outside
+from harness.machines.base import BaseMachine
+from harness.machines.outside import Outside
 from harness.machines.shell import Login
 from harness.vantage import Family
 

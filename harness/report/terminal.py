@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.addresses import CLIENTS, MACHINE
-from harness.scenario import GROUPS, vantages_of
+from harness.scenario_table import GROUPS, vantages_of
 from harness.vantage import Family
 
 PHASES = ("boot", "look before", "prepare", "start", "ready", "probes", "stop", "down")

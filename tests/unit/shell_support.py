@@ -16,7 +16,8 @@ import asyncssh
 
 from harness import cache
 from harness.loop import background, wait_for
-from harness.machines.base import BaseMachine, Outside
+from harness.machines.base import BaseMachine
+from harness.machines.outside import Outside
 from harness.machines.shell import Login
 
 MAX_SESSIONS = 10

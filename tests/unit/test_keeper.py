@@ -227,6 +227,8 @@ def test_what_a_killed_keeper_leaves_is_removed_and_named_by_the_next(keeper: Ke
             f"cgroup machine-{own}-m1",
             f"file {keeper.cache / f'{own}.made'}",
             f"folder /run/dms-harness/{own}",
+            f"folder {keeper.cache / f'build-{own}-b.tmp'}",
+            f"folder {keeper.cache / f'build-{own}-m.tmp'}",
             f"snapshot build-{own}-b",
             f"snapshot machine-{own}-m1",
         ]

@@ -7,7 +7,8 @@ import pytest
 
 from harness.addresses import CLIENTS, MACHINE
 from harness.errors import ScenarioError
-from harness.scenario import PLACES, Scenario, load, load_all, vantages_of
+from harness.scenario import Scenario, load, load_all
+from harness.scenario_table import PLACES, vantages_of
 
 GOOD = """\
 title = "A title"
