@@ -129,13 +129,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; a `HarnessError` is one clear message and exit status 2."""
+    """Run a command; a `HarnessError` is one clear message and exit status 2, Ctrl-C is 130."""
     args = parser().parse_args(argv)
     try:
         status: int = args.action(args)
     except HarnessError as error:
         print(f"dms-harness: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("dms-harness: interrupted; the keeper takes down what was made", file=sys.stderr)
+        return 130
     return status
 
 

@@ -33,6 +33,7 @@ TOOLS = {
     "btrfs": ("btrfs-progs", "btrfs-progs"),
     "ip": ("iproute2", "iproute"),
     "setpriv": ("util-linux", "util-linux"),
+    "unshare": ("util-linux", "util-linux"),
 }
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where tools for root are, also when an ordinary user looks."""

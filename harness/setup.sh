@@ -29,6 +29,7 @@ systemd-nspawn systemd-container systemd-container
 mkfs.btrfs btrfs-progs btrfs-progs
 ip iproute2 iproute
 setpriv util-linux util-linux
+unshare util-linux util-linux
 /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring debian-keyring"
 
 if command -v apt-get >/dev/null; then column=2; else column=3; fi

@@ -142,7 +142,7 @@ def main() -> None:
     row("  all but boot, start, readiness and the greet delay", median(own), "s")
     for label, options_ in (
         ("six variants, one process", []),
-        *((f"six variants, -n {workers}", ["-n", str(workers)]) for workers in (2, 4, 6)),
+        *((f"six variants, -n {workers}", ["-n", str(workers)]) for workers in (2, 6)),
     ):
         several: list[float] = []
         for _ in range(args.count):

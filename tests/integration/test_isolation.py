@@ -31,12 +31,13 @@ ETH_P_ALL = 3
 FAMILIES: tuple[Family, Family] = (4, 6)
 AF = {4: socket.AF_INET, 6: socket.AF_INET6}
 NEVER = [
-    *("192.0.2.2", "8.8.8.8", "10.0.0.1", "169.254.169.254", "172.17.0.1", "192.168.1.1"),
-    *("224.0.0.1", "224.0.0.251", "239.1.2.3", "255.255.255.255", "203.0.113.255"),
-    *("2001:4860:4860::8888", "2001:db8:1234::1", "fd00::1", "ff05::1:3"),
+    *("192.0.2.2", "198.18.0.1", "240.0.0.1"),
+    *("224.0.0.1", "233.252.0.1", "255.255.255.255", "203.0.113.255"),
+    *("2001:2::1", "2001:db8:1234::1", "ff05::1:3"),
     *(f"{address}%{addresses.INTERFACE}" for address in ("ff02::1", "ff02::fb", "fe80::1")),
 ]
-"""Where a machine's packets could get to: routers, name servers, clouds, neighbours, groups."""
+"""Where a machine's packets could get to: hosts behind routers, neighbours, groups. All from
+ranges for documentation and benchmarks: should the isolation fail, nobody is there."""
 
 # Run in a machine: sends to every target in every way; prints what could be sent or connected to.
 SENDER = """
@@ -236,9 +237,9 @@ def test_the_outside_has_no_way_out(machines: list[NspawnMachine]) -> None:
             assert not [route for route in routes if route["dst"] == "default"]
             assert not [route for route in routes if "gateway" in route]
         with pytest.raises(OSError, match="unreachable"):
-            wait_for(machine.outside.connect("8.8.8.8", 53, None))
+            wait_for(machine.outside.connect("198.18.0.1", 53, None))
         with pytest.raises(OSError, match="unreachable"):
-            wait_for(machine.outside.connect("2001:4860:4860::8888", 53, None))
+            wait_for(machine.outside.connect("2001:2::1", 53, None))
     assert left_on_computer(keeper.cache) == []
 
 
