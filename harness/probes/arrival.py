@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 ARRIVAL_WITHIN = 45.0
 """Seconds in which an accepted message must reach the sink. All wait at the same time, and less
 where the log says that the message has gone elsewhere or is put off."""
+LOGGED_WITHIN = 20.0
+"""Seconds in which the log must tell of a message that has arrived."""
 
 
 async def arrival(run: Run, nonce: str, followed: str = "") -> tuple[Arrival | None, Fate | None]:
@@ -45,4 +47,7 @@ async def arrival(run: Run, nonce: str, followed: str = "") -> tuple[Arrival | N
                 task.cancel()
         await asyncio.gather(at_sink, elsewhere, return_exceptions=True)
     arrived = run.site.sink.find(nonce)
-    return (arrived[0] if arrived else None), known_fate(await run.log.text())
+    if arrived:
+        # The log comes over a slower way than the message: what is known here may not be read yet.
+        return arrived[0], await run.log.wait_for(known_fate, LOGGED_WITHIN)
+    return None, known_fate(await run.log.text())

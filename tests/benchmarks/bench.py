@@ -49,7 +49,7 @@ def pytest(*arguments: str) -> Path:
         CalledProcessError: a test failed, so its time says nothing.
     """
     runs = Path(tempfile.mkdtemp(prefix="dms-bench-"))
-    command = [sys.executable, "-m", "pytest", "-q", "--runs", str(runs), *arguments]
+    command = [sys.executable, "-m", "pytest", "-q", f"--runs={runs}", *arguments]
     subprocess.run(
         [*command, "--mailserver", "stand-in"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL
     )
