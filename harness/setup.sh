@@ -72,6 +72,6 @@ if ! .venv/bin/uv --version >/dev/null 2>&1; then
         die "uv cannot be installed" "is a Python package index reachable?"
 fi
 # The system's certificates: a mirror or a proxy of one's own is trusted there.
-UV_SYSTEM_CERTS=true .venv/bin/uv sync --quiet --frozen --inexact ||
+UV_SYSTEM_CERTS=true .venv/bin/uv sync --quiet --frozen --inexact --compile-bytecode ||
     die "the Python packages of uv.lock cannot be installed" "is a Python package index reachable?"
 say "system and Python packages are there"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from harness.probes.imap import Imap, ImapFailedError, connect
 from harness.probes.places import first_of_each_family
@@ -28,28 +28,29 @@ def _vantages(run: Run) -> list[Vantage]:
     )
 
 
-async def observe_plaintext_auth(run: Run) -> None:
+async def observe_plaintext_auth(run: Run, *services: Service) -> None:
     """Record kind `plaintext auth`: whether a login without TLS is offered, and refused if tried.
 
-    Subjects: `smtp`, `submission`, `imap`. Outcomes: `refused` (neither offered nor accepted),
-    `offered` (refused, but offered), `accepted`. A nonexistent account is used: nothing secret
-    travels in clear, and the server refuses before it looks at it.
+    Outcomes: `refused` (neither offered nor accepted), `offered` (refused, but offered),
+    `accepted`. A nonexistent account is used: nothing secret travels in clear, and the server
+    refuses before it looks at it.
+
+    Args:
+        run: the run.
+        services: the subjects; those whose ports begin in clear: `smtp`, `submission`, `imap`.
     """
+    observe = {"smtp": _plaintext_smtp, "submission": _plaintext_smtp, "imap": _plaintext_imap}
     await asyncio.gather(
         *(
-            run.guarded("plaintext auth", service, vantage, observe(run, vantage))
+            run.guarded("plaintext auth", service, vantage, observe[service](run, vantage, service))
             for vantage in _vantages(run)
-            for service, observe in (
-                ("smtp", _plaintext_smtp),
-                ("submission", _plaintext_submission),
-                ("imap", _plaintext_imap),
-            )
-            if run.site.port_of(cast("Service", service)) is not None
+            for service in services
+            if run.site.port_of(service) is not None
         )
     )
 
 
-async def _plaintext_smtp(run: Run, vantage: Vantage, service: Service = "smtp") -> None:
+async def _plaintext_smtp(run: Run, vantage: Vantage, service: Service) -> None:
     someone = Account(f"{run.nonce('clear')}@{run.site.domain}", "not-a-password")
     async with session(run, vantage, service, security="plain") as opened:
         offered = "auth" in opened.extensions
@@ -64,11 +65,7 @@ async def _plaintext_smtp(run: Run, vantage: Vantage, service: Service = "smtp")
         )
 
 
-async def _plaintext_submission(run: Run, vantage: Vantage) -> None:
-    await _plaintext_smtp(run, vantage, "submission")
-
-
-async def _plaintext_imap(run: Run, vantage: Vantage) -> None:
+async def _plaintext_imap(run: Run, vantage: Vantage, service: Service) -> None:
     # Where Dovecot takes it, as it does from the server's own address, it fails there.
     ticket = run.bad_logins.ticket()
     someone = Account(f"{run.nonce('clear')}@{run.site.domain}", "not-a-password")
@@ -82,11 +79,11 @@ async def _plaintext_imap(run: Run, vantage: Vantage) -> None:
             return words, str(refused)
 
     with ticket:
-        words, said = await connect(run, vantage, "imap", tried)
+        words, said = await connect(run, vantage, service, tried)
     # AUTHENTICATIONFAILED: the server took the password in clear and judged it, as bad as OK.
     judged = "AUTHENTICATIONFAILED" in said or said.startswith("accepted")
     outcome = "accepted" if judged else "refused" if "LOGINDISABLED" in words else "offered"
-    run.record("plaintext auth", "imap", outcome, vantage.name, reply=said, offered=list(words))
+    run.record("plaintext auth", service, outcome, vantage.name, reply=said, offered=list(words))
 
 
 async def observe_good_logins(run: Run) -> None:

@@ -28,16 +28,24 @@ class Gate:
         self._expected += 1
         return Ticket(self)
 
+    def open(self) -> None:
+        """Let everybody go on who waits, and whoever comes."""
+        self._opened.set()
+
+    async def opened(self) -> None:
+        """Wait until it is open, without holding a ticket."""
+        await self._opened.wait()
+
     def _count(self) -> None:
         self._expected -= 1
         if self._expected == 0:
-            self._opened.set()
+            self.open()
 
     async def _wait(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(LAGGARDS_WITHIN):
-                await self._opened.wait()
-        self._opened.set()
+                await self.opened()
+        self.open()
 
 
 class Ticket:

@@ -6,18 +6,26 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.probes.run import Run
+    from harness.site import Service
     from harness.vantage import Vantage
 
 
-async def observe_ports(run: Run) -> None:
+async def observe_ports(run: Run, of_service: Callable[[Service | None], bool]) -> None:
     """Record kind `port` (subject: the port's number) for every vantage and port.
 
     Outcomes are those of `greeting.Greeting`. For SMTP on port 25 a second observation of kind
     `first contact` (subject `smtp`) has the seconds that the whole greeting took and its lines:
     postscreen says `220-`, waits 6 s, and says `220 `.
+
+    Args:
+        run: the run.
+        of_service: which ports, by the service that is published there (None: not published).
     """
     ports = [*run.site.published, *run.site.unpublished]
+    ports = [port for port in ports if of_service(run.site.published.get(port))]
     await asyncio.gather(
         *(
             run.guarded("port", str(port), vantage, _observe(run, vantage, port))

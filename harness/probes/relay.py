@@ -112,7 +112,7 @@ async def observe_relay(run: Run, of_port: Callable[[Form], bool]) -> None:
         chosen = [filled for one in table if of_port(one) and (filled := one.filled(known))]
         chosen = [one for one in chosen if run.site.port_of(one.service) is not None]
         for batch in batches(chosen):
-            ticket = run.bad_logins.ticket() if batch[0].way == "failed login" else None
+            ticket = run.bad_logins.ticket() if batch[0].fails_to_log_in else None
             names = ", ".join(form.id for form in batch)
             sending = _batch(run, vantage, batch, ticket)
             jobs.append(run.guarded("relay", names, vantage, sending, BATCH_WITHIN))
@@ -187,7 +187,7 @@ async def _transaction(run: Run, opened: Session, form: Form, ticket: Ticket | N
             replies.append(await opened.ehlo(form.helo))
         if ticket:
             await ticket.arrive()
-        if form.way == "failed login":
+        if form.fails_to_log_in:
             nobody = Account(f"{nonce}@{run.site.domain}", "not-a-password")
             replies.append(await opened.login(nobody))
         for line in form.before:

@@ -64,6 +64,11 @@ class Form:
     domestic: bool = False
 
     @property
+    def fails_to_log_in(self) -> bool:
+        """Whether it begins with a login that must fail, and makes later logins wait."""
+        return self.way == "failed login"
+
+    @property
     def placeholders(self) -> set[str]:
         """The names in braces in all of the form's strings."""
         texts = (self.sender, self.recipient, self.helo or "", *self.before)

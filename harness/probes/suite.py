@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 async def observe(site: Site) -> None:
     """Run every probe against a site and record what is seen.
 
-    While postscreen makes port 25 wait (6 s on a client's first contact), everything that has to
-    do with logins is done: the good ones first, since Dovecot delays an address that failed.
-    The positive controls of the relay verdicts (mail in, mail out) are among the probes.
+    While postscreen makes port 25 wait (6 s on a client's first contact), everything else is done,
+    what waits longest first. The positive controls of the relay verdicts (mail in, mail out) are
+    among the probes.
 
     Kinds of observation: `port`, `first contact`, `tls`, `plaintext auth`, `login`, `delivery`,
     `outgoing`, `unknown recipient`, `client_address`, `relay`, `command`, `seconds`.
@@ -42,9 +42,8 @@ async def observe(site: Site) -> None:
         watching(run, main_client(site), site.recipient) as inbox,
     ):
         await asyncio.gather(
-            _timed(run, "ports", observe_ports(run)),
             _timed(run, "port 25", _port_25(run, inbox)),
-            _timed(run, "logins", _logins(run, inbox)),
+            _timed(run, "other ports", _other_ports(run, inbox)),
         )
         # Deliveries that were begun are waited for while the inbox is still watched.
         await _timed(run, "arrivals", run.settled())
@@ -57,6 +56,8 @@ async def _timed(run: Run, phase: str, probe: Coroutine[Any, Any, None]) -> None
 
 async def _port_25(run: Run, inbox: Inbox) -> None:
     await asyncio.gather(
+        observe_ports(run, lambda service: service == "smtp"),
+        observe_plaintext_auth(run, "smtp"),
         observe_incoming(run, inbox),
         observe_smtp_clients(run),
         observe_commands(run),
@@ -65,17 +66,32 @@ async def _port_25(run: Run, inbox: Inbox) -> None:
     )
 
 
-async def _logins(run: Run, inbox: Inbox) -> None:
+async def _other_ports(run: Run, inbox: Inbox) -> None:
+    # Dovecot makes every login of an address wait that has failed before: the good ones first.
     await asyncio.gather(
-        observe_good_logins(run),
-        observe_submission(run, inbox),
+        observe_good_logins(run), observe_submission(run, inbox), inbox.ready.wait()
+    )
+    await asyncio.gather(_timed(run, "failing logins", _failing_logins(run)), _without_logins(run))
+
+
+async def _failing_logins(run: Run) -> None:
+    try:
+        await asyncio.gather(
+            observe_plaintext_auth(run, "submission", "imap"),
+            observe_bad_logins(run),
+            observe_imap_clients(run),
+            observe_relay(run, lambda form: form.fails_to_log_in),
+        )
+    finally:
+        run.bad_logins.open()  # nobody may have got as far as to try one
+
+
+async def _without_logins(run: Run) -> None:
+    # Keeps the server's processors busy: not before the failing logins wait for their answers.
+    await run.bad_logins.opened()
+    await asyncio.gather(
+        observe_ports(run, lambda service: service != "smtp"),
         observe_tls(run, "submission", "submissions", "imap", "imaps"),
         observe_submission_clients(run),
-        inbox.ready.wait(),
-    )
-    await asyncio.gather(
-        observe_plaintext_auth(run),
-        observe_bad_logins(run),
-        observe_imap_clients(run),
-        observe_relay(run, lambda form: form.service != "smtp"),
+        observe_relay(run, lambda form: form.service != "smtp" and not form.fails_to_log_in),
     )
