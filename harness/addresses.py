@@ -12,9 +12,10 @@ LAN clients are in it and the far client is not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_args
 
 from harness.vantage import Family
 
@@ -43,7 +44,46 @@ CLIENTS: Final = (
 )
 
 
-def vantage_names() -> list[str]:
-    """The names of all vantages: every client outside, and the machine itself by two addresses."""
-    places = [client.place for client in CLIENTS] + ["localhost", "self"]
-    return [f"{place}_v{family}" for place in places for family in MACHINE]
+PEERS: Final = ("peer", "neighbour")
+"""Containers on the machine: on the mail server's own network, and on another one."""
+INSIDE: Final = ("localhost", "self")
+"""The machine itself, by two addresses."""
+PLACES: Final = (*(client.place for client in CLIENTS), *INSIDE, *PEERS)
+"""Where connections come from."""
+GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "outside": tuple(client.place for client in CLIENTS),
+    "outside_lan": tuple(client.place for client in CLIENTS if client.on_lan),
+    "inside": INSIDE,
+    **{place: (place,) for place in PLACES},
+}
+"""Words that an expectation may use for one place or several, with or without `_v4` or `_v6`."""
+
+
+def vantage_names(families: Sequence[Family] = (4, 6), peers: Sequence[str] = ()) -> list[str]:
+    """The names of all vantages of a machine.
+
+    Args:
+        families: the IP versions that it has.
+        peers: its containers that connect as well; podman's networks have IPv4 only.
+    """
+    places = [place for place in PLACES if place not in PEERS]
+    names = [f"{place}_v{family}" for place in places for family in families]
+    return names + [f"{peer}_v4" for peer in PEERS if peer in peers]
+
+
+def vantages_of(word: str) -> list[str]:
+    """The vantages that a word of an expectation stands for, whether a machine has them or not.
+
+    Raises:
+        ValueError: there is no such word; the text names the nearest ones.
+    """
+    group, _, family = word.rpartition("_v")
+    families: tuple[Family, ...] = get_args(Family)
+    if group and family in ("4", "6"):
+        families = (4,) if family == "4" else (6,)
+    else:
+        group = word
+    if group not in GROUPS:
+        near = difflib.get_close_matches(group, GROUPS, 3, 0.4) or GROUPS
+        raise ValueError(f"{word!r} is no vantage; {', '.join(near)} are, also with _v4 or _v6")
+    return [f"{place}_v{each}" for place in GROUPS[group] for each in families]

@@ -24,10 +24,12 @@ from harness.machines.base import BaseMachine
 from harness.machines.execution import Completed
 from harness.observations import Observations
 from harness.outside.world import DOMAIN, World
-from harness.probes.suite import observe
+from harness.peers import Peers
+from harness.probes.suite import SUITES
 from harness.scenario import Scenario
 from harness.scenario_table import Step
 from harness.site import Site
+from harness.vantage import Vantage
 
 if TYPE_CHECKING:
     from podman import PodmanClient
@@ -74,6 +76,8 @@ class Deployment:
         self.launcher = launcher_for(scenario, machine)
         self.world = World(machine, scenario.table.hostname, scenario.domain)
         self.failure: HarnessError | None = None
+        self.peers = Peers(self.launcher)
+        self._peer_vantages: list[Vantage] = []
         self._before: leaks.State | None = None
         self._log: Follower | None = None
         self._observed = False
@@ -108,6 +112,8 @@ class Deployment:
                 self.launcher.start()
             with self.phase("ready"):
                 self.wait_until_ready()
+            if self.scenario.settings.checks == "matrix":
+                self._peer_vantages = self.peers.start()
         except (CommandError, DeploymentError) as error:
             self.failure = error
             self.observations.record("deployment", "start", "failed", why=str(error))
@@ -148,9 +154,11 @@ class Deployment:
             CommandError: a step failed.
         """
         self.machine.succeed(
-            "tar --extract --no-same-owner --file=-", self.launcher.user, stdin=self._files()
+            "tar --extract --absolute-names --no-same-owner --file=-",
+            self.launcher.user,
+            stdin=self._files(),
         )
-        self._take(self.scenario.table.prepare)
+        self._take(self.scenario.prepare)
 
     def _take(self, steps: Sequence[Step]) -> None:
         for step in steps:
@@ -178,7 +186,7 @@ class Deployment:
                 member.mtime = int(time.time())
                 archive.addfile(member, io.BytesIO(data))
 
-            for name, place in table.place.items():
+            for name, place in self.scenario.place.items():
                 if name == table.env_file:
                     add(place, self.scenario.environment().encode())
                     continue
@@ -242,7 +250,10 @@ class Deployment:
     async def _greeted(self, port: int) -> bool:
         try:
             async with asyncio.timeout(GREETING_WITHIN):
-                sock = await self.machine.outside.connect(self.machine.address[4], port, GATEWAY[4])
+                first = self.scenario.table.families[0]
+                sock = await self.machine.outside.connect(
+                    self.machine.address[first], port, GATEWAY[first]
+                )
                 with sock:
                     return (await asyncio.get_running_loop().sock_recv(sock, 3)) == b"220"
         except (OSError, TimeoutError):
@@ -263,7 +274,8 @@ class Deployment:
             alias=table.alias,
             published={port: service for service, port in table.publish.items()},
             unpublished=self.scenario.closed_ports,
-            vantages=self.world.vantages(),
+            vantages=self.world.vantages(table.families, table.network == "slirp4netns")
+            + self._peer_vantages,
             outside_domain=DOMAIN,
             sink=self.world.sink,
             tls=authority.trusting(),
@@ -286,7 +298,7 @@ class Deployment:
     async def _observe(self) -> None:
         site = self.site()
         try:
-            await observe(site)
+            await SUITES[self.scenario.settings.checks](site)
         finally:
             if self._log is not None:
                 self._log.close()
@@ -325,15 +337,18 @@ class Deployment:
         """Stop as the operator would, take back the operator's steps, and look what is left.
 
         Returns:
-            What the deployment left on the machine, in words.
+            What the deployment left on the machine and the scenario does not know of, in words.
         """
         assert self._before is not None, "the machine was not looked at before"
+        self.peers.remove()
         with self.phase("stop"):
             self._take_back(self.scenario.table.disturb)
             self.launcher.stop()
-            self._take_back(self.scenario.table.prepare)
+            self._take_back(self.scenario.prepare)
         with self.phase("look after"):
             left = leaks.left_behind(self._before, wait_for(leaks.look(self.machine)))
+            remains = [re.compile(each.what) for each in self.scenario.table.remains]
+            left = [thing for thing in left if not any(r.fullmatch(thing) for r in remains)]
         self.observations.record("left on machine", "after stop", str(len(left)), things=left)
         return left
 
@@ -347,6 +362,7 @@ class Deployment:
             return []
         self._is_down = True
         with self.phase("down"):
+            self.peers.forget()
             left = self.machine.destroy()
             self.world.close()
         self.observations.record("left on computer", "after down", str(len(left)), things=left)

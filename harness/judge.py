@@ -74,6 +74,19 @@ def port_answers(observations: Observations, vantage: str, port: int) -> None:
         )
 
 
+def port_is_unanswered(observations: Observations, vantage: str, port: int, outcome: str) -> None:
+    """Hold that clients of a vantage do not get through to a published port, in the known way."""
+    seen = observations.one("port", str(port), vantage)
+    if seen.outcome != outcome:
+        _fail(
+            f"a client from {vantage} does not get through to port {port}: {outcome}",
+            seen,
+            "The scenario says from where the mail server cannot be reached; somebody relies on it."
+            if seen.outcome == "answers"
+            else "It is not reached for another reason than the known one.",
+        )
+
+
 def port_is_closed(observations: Observations, vantage: str, port: int) -> None:
     """Hold that nothing can be reached on a port: no TCP connection, or one that ends wordless."""
     seen = observations.one("port", str(port), vantage)
@@ -111,6 +124,18 @@ def plaintext_auth_refused(observations: Observations, vantage: str, service: st
             "Passwords would cross the network in clear text."
             if seen.outcome in ("offered", "accepted")
             else "Inconclusive: the server was not seen to refuse it.",
+        )
+
+
+def plaintext_auth_taken(observations: Observations, vantage: str, service: str) -> None:
+    """Hold that a password is judged that came without TLS: a hole that is expected."""
+    seen = observations.one("plaintext auth", service, vantage)
+    if seen.outcome != "accepted":
+        _fail(
+            f"{service} takes passwords from {vantage} without TLS (the expected hole)",
+            seen,
+            "The scenario documents a hole that was not seen: it may have been closed, or the "
+            "attempt failed otherwise.",
         )
 
 

@@ -20,6 +20,7 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.scheduling import PerScenario, suggested_deployments, suggested_workers
+from harness.selection import is_empty, places
 
 if TYPE_CHECKING:
     from harness.deployment import Deployment
@@ -79,6 +80,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "ends_deployment: changes the deployment's life, so it comes last"
     )
+    config.addinivalue_line(
+        "markers", "checks(...): for variants that are there to show this; by default `matrix`"
+    )
+    config.addinivalue_line("markers", "must_fail: for variants that must not come up")
     config.addinivalue_line("markers", "integration: needs root and a minute; see `make test`")
     if hasattr(config, "workerinput"):
         # A worker outlives a controller that was killed by up to 15 s, and its machines with it.
@@ -265,6 +270,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     parametrize(metafunc, _scenarios(metafunc.config))
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let `-k` select by a scenario's dimensions as well as by its name."""
+    asked = getattr(item, "callspec", None)
+    if asked is not None and "scenario" in asked.params and not is_empty(item):
+        item.extra_keyword_matches.update(asked.params["scenario"].words)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -282,8 +294,8 @@ def pytest_runtest_makereport(
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     """Keep each scenario variant's tests together and in order, those that end it last."""
-    from harness.selection import places
-
+    # pytest makes a test that is skipped where a test is for no scenario variant.
+    items[:] = [item for item in items if not is_empty(item)]
     place = places(items)
     yield  # pytest sorts by the parameters of all session fixtures, which scatters the tests
     items.sort(key=place)

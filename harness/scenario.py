@@ -10,30 +10,35 @@ import difflib
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from harness.addresses import CLIENTS, MACHINE
+from harness.addresses import CLIENTS, MACHINE, vantages_of
 from harness.errors import ScenarioError
 from harness.scenario_table import (
     STANDARD_PORTS,
+    UNANSWERED,
     WORD,
     ClientAddress,
     Expectation,
     Mailbox,
+    PlainLogin,
+    Remains,
     ScenarioTable,
     Step,
     Table,
     VariantTable,
-    vantages_of,
 )
 from harness.site import Account
 from harness.vantage import Family
 
 FILE = "scenario.toml"
+STEPS = "steps.toml"
+"""Beside the scenarios' folders: the steps that several of them name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +90,61 @@ class Scenario:
         """The vantages from which anybody is expected to be able to relay."""
         return {v for word in self.settings.expect.relays_from for v in vantages_of(word)}
 
+    @property
+    def prepare(self) -> tuple[Step, ...]:
+        """What is done by hand before the start, in order."""
+        return self.table.prepare + self.settings.prepare
+
+    @property
+    def place(self) -> Mapping[str, str]:
+        """Which of the operator's files lies where on the machine."""
+        return {**self.table.place, **self.settings.place}
+
+    @property
+    def interface(self) -> str:
+        """What the machine's network interface is called."""
+        return self.settings.interface or self.table.interface
+
+    @property
+    def words(self) -> set[str]:
+        """What `pytest -k` selects it by, beside its id: one word for each of its dimensions."""
+        mode = "rootful" if self.table.user == "root" else "rootless"
+        return {
+            mode,
+            self.table.launcher,
+            self.table.network,
+            f"{mode}_{self.table.network}",
+            self.settings.checks,
+            self.interface,
+        }
+
+    @property
+    def reachable(self) -> list[str]:
+        """The vantages from which the published ports are expected to answer."""
+        return [one for one in self.table.vantages if self._rule(one).is_ not in UNANSWERED]
+
+    @property
+    def main_vantage(self) -> str:
+        """Where what is tried once is tried from: the first outside client that gets through."""
+        return self.reachable[0]
+
+    @property
+    def unreachable(self) -> list[str]:
+        """The vantages from which nothing is expected to answer."""
+        return [one for one in self.table.vantages if self._rule(one).is_ in UNANSWERED]
+
+    def unanswered(self, vantage: str) -> tuple[str, str]:
+        """What is seen instead of an answer from a vantage that has none, and why."""
+        rule = self._rule(vantage)
+        return rule.is_, rule.why
+
+    def _rule(self, vantage: str) -> ClientAddress:
+        rules = (*self.settings.client_address, *self.table.client_address)
+        return next(rule for rule in rules if vantage in vantages_of(rule.of))
+
     def client_address(self, vantage: str) -> tuple[str, str]:
         """The address or network that the server logs for a vantage's clients, and why."""
-        rule = next(r for r in self.table.client_address if vantage in vantages_of(r.of))
+        rule = self._rule(vantage)
         place, _, family = vantage.rpartition("_v")
         digit: Family = 4 if family == "4" else 6
         if rule.is_ == "machine" or (rule.is_ == "own" and place == "self"):
@@ -148,14 +205,20 @@ def load(folder: Path) -> list[Scenario]:
                 f"{said_by}: base: the other has a base itself",
                 f"name that one: {os.path.normpath(Path(raw['base'], str(below['base'])))}",
             )
-        raw = below | raw
+        # The base's steps are those that lie beside it.
+        raw = _with_steps(below, base / FILE) | _with_steps(raw, file)
+    else:
+        raw = _with_steps(raw, file)
     try:
         table = ScenarioTable.model_validate(raw)
     except ValidationError as error:
         raise ScenarioError(f"{said_by}: " + _explained(error), "correct it there") from None
     folders = [folder, base] if base else [folder]
-    for key, name in (*(("place", name) for name in table.place), ("env_file", table.env_file)):
-        there = Path.exists if key == "place" else Path.is_file
+    placed = [("place", name) for name in table.place]
+    for variant, settings in table.variants.items():
+        placed += [(f"variants.{variant}.place", name) for name in settings.place]
+    for key, name in (*placed, ("env_file", table.env_file)):
+        there = Path.is_file if key == "env_file" else Path.exists
         if not any(there(each / name) for each in folders):
             names = sorted({path.name for each in folders for path in each.iterdir()})
             raise ScenarioError(
@@ -179,6 +242,30 @@ def _read(file: Path) -> dict[str, Any]:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ScenarioError(f"{file}: {error}", "correct the TOML there") from None
+
+
+def _with_steps(raw: dict[str, Any], file: Path) -> dict[str, Any]:
+    """A file's table with the names in `prepare` replaced by the steps that they stand for."""
+    variants = raw.get("variants")
+    tables = [("", raw)]
+    if isinstance(variants, dict):
+        tables += [(f"variants.{n}.", v) for n, v in variants.items() if isinstance(v, dict)]
+    for where, table in tables:
+        named = table.get("prepare")
+        if not isinstance(named, list) or not any(isinstance(each, str) for each in named):
+            continue
+        beside = file.parent.parent / STEPS
+        known = _read(beside) if beside.exists() else {}
+        for position, name in enumerate(named):
+            if isinstance(name, str):
+                if name not in known:
+                    near = difflib.get_close_matches(name, known, 3, 0.5) or sorted(known)
+                    raise ScenarioError(
+                        f"{file}: {where}prepare: {beside} has no step {name!r}",
+                        f"it has {', '.join(near)}",
+                    )
+                named[position] = known[name]
+    return raw
 
 
 def _explained(error: ValidationError) -> str:
@@ -209,11 +296,15 @@ def _near(location: tuple[int | str, ...]) -> str:
 def _model(location: tuple[int | str, ...]) -> type[Table]:
     """The table that a key belongs to."""
     match location:
-        case ["prepare" | "disturb", _, _, *_]:
+        case ["plain_login", _, _, *_]:
+            return PlainLogin
+        case ["remains", _, _, *_]:
+            return Remains
+        case ["prepare" | "disturb", _, _, *_] | ["variants", _, "prepare", _, _, *_]:
             return Step
         case ["accounts", _, _, *_]:
             return Mailbox
-        case ["client_address", _, _, *_]:
+        case ["client_address", _, _, *_] | ["variants", _, "client_address", _, _, *_]:
             return ClientAddress
         case ["variants", _, "expect", _, *_]:
             return Expectation

@@ -3,35 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
+from _pytest.compat import NOTSET
 
-from harness.addresses import vantage_names
-from harness.scenario import Scenario
+from harness.addresses import PEERS
 from harness.site import Service
+
+if TYPE_CHECKING:
+    from harness.scenario import Scenario
+
+CLIENTS = ("outside_lan_a", "localhost")
+"""The places whose clients try what does not depend on where a client is: TLS and logins."""
+
+
+def _clients(scenario: Scenario, families: str = "46") -> list[str]:
+    return [
+        vantage
+        for vantage in scenario.reachable
+        if vantage.startswith(CLIENTS) and vantage[-1] in families
+    ]
+
+
+def _plain_logins(scenario: Scenario, taken: bool) -> list[str]:
+    known = {each.service for each in scenario.table.plain_login}
+    begin_in_clear = ("smtp", "submission", "imap")
+    return [name for name in begin_in_clear if (name in known) is taken]
+
 
 # What a test may ask for beside its scenario, and the values that it then gets, one a test.
 VALUES: dict[str, Callable[[Scenario], Sequence[object]]] = {
-    "vantage": lambda _: vantage_names(),
-    "tls_vantage": lambda _: [
-        name for name in vantage_names() if name.startswith(("outside_lan_a", "localhost"))
+    "vantage": lambda scenario: scenario.reachable,
+    "unreachable_vantage": lambda scenario: scenario.unreachable,
+    "machine_vantage": lambda scenario: [
+        name for name in scenario.table.vantages if not name.startswith(PEERS)
+    ],
+    "tls_vantage": _clients,
+    "login_vantage": lambda scenario: _clients(scenario, "4") or scenario.reachable[:1],
+    "outside_vantage": lambda scenario: [
+        name for name in _clients(scenario) if name.startswith("outside")
     ],
     "service": lambda scenario: [
         name for name in get_args(Service) if name in scenario.table.publish
     ],
+    "closed_login": lambda scenario: _plain_logins(scenario, False),
+    "plain_login": lambda scenario: _plain_logins(scenario, True),
     "closed_port": lambda scenario: scenario.closed_ports,
     "open_relay_vantage": lambda scenario: [
-        name for name in vantage_names() if name in scenario.relays_from
+        name for name in scenario.reachable if name in scenario.relays_from
     ],
     "closed_relay_vantage": lambda scenario: [
-        name for name in vantage_names() if name not in scenario.relays_from
+        name for name in scenario.reachable if name not in scenario.relays_from
     ],
 }
 
 
 def parametrize(metafunc: pytest.Metafunc, scenarios: Sequence[Scenario]) -> None:
-    """Make one test for every scenario variant and value that a test function asks for."""
+    """Make one test for every scenario variant and value that a test function asks for.
+
+    Only for the variants whose `checks` are among those that the marker `checks` names, by
+    default `matrix`.
+    """
+    marker = metafunc.definition.get_closest_marker("checks")
+    checks = marker.args if marker else ("matrix",)
+    scenarios = [each for each in scenarios if each.settings.checks in checks]
+    fails = metafunc.definition.get_closest_marker("must_fail") is not None
+    scenarios = [one for one in scenarios if (one.settings.expect.fails is not None) is fails]
     if metafunc.definition.get_closest_marker("once_per_scenario"):
         scenarios = [each for each in scenarios if each.is_first]
     asked = [name for name in VALUES if name in metafunc.fixturenames]
@@ -46,6 +84,12 @@ def parametrize(metafunc: pytest.Metafunc, scenarios: Sequence[Scenario]) -> Non
         scope="session",
         ids=["-".join(str(value) for value in row) for row in rows],
     )
+
+
+def is_empty(item: pytest.Item) -> bool:
+    """Whether pytest made a test only to say that there is no scenario variant for it."""
+    asked = getattr(item, "callspec", None)
+    return asked is not None and asked.params.get("scenario") is NOTSET
 
 
 def places(items: Sequence[pytest.Item]) -> Callable[[pytest.Item], tuple[int, bool, int]]:

@@ -18,6 +18,7 @@ from harness.keeper.client import Keeper, ignore_progress
 from harness.loop import cancel_all
 from harness.machines import golden
 from harness.machines.golden import Golden
+from harness.machines.nspawn import Network
 from harness.mailserver.image import Image
 from harness.observations import Observations
 from harness.scenario import Scenario
@@ -172,7 +173,8 @@ class Session:
     def _new(self, scenario: Scenario) -> Deployment:
         if self._closed:
             raise MachineError(f"{scenario.id}: the run ended before its machine was made")
-        machine = self.golden.fork(self.keeper, f"m{next(self._count)}")
+        network = Network(scenario.interface, scenario.table.families)
+        machine = self.golden.fork(self.keeper, f"m{next(self._count)}", network)
         observations = Observations(scenario.id, self.run / "observations.jsonl")
         observations.record("mail server", "image", str(self.image.label))
         deployment = Deployment(

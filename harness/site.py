@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 Service = Literal["smtp", "imap", "submissions", "submission", "imaps"]
 """What answers on a port: SMTP (25), IMAP (143), submission with implicit TLS (465), submission
 with STARTTLS (587), IMAP with implicit TLS (993)."""
+PORT_OF: Mapping[Service, int] = {
+    "smtp": 25,
+    "imap": 143,
+    "submissions": 465,
+    "submission": 587,
+    "imaps": 993,
+}
+"""Where the services are in the container, whatever the machine's ports are."""
 
 
 @dataclass(frozen=True, slots=True)

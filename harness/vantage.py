@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 Family = Literal[4, 6]
+
+GREETED_WITHIN = 0.05
+"""Seconds for which the next connection waits for the last one to be greeted."""
 
 
 class Connector(Protocol):
@@ -30,6 +36,47 @@ class Connector(Protocol):
         """
 
 
+Turns = defaultdict[int, asyncio.Lock]
+"""For each port, what is held while a connection to it is opened."""
+
+
+class OneAtATime:
+    """Opens the connections to a port one after the other, each when the last one was greeted.
+
+    slirp4netns listens with a backlog of one (seen: TcpExtListenOverflows). Of several clients at
+    once it leaves some connected to nothing, until the kernel tries again after 1, 3, 7 … s: no
+    way to treat a mail server's clients, but it would hide what the connections are made for.
+
+    Args:
+        connector: what opens them.
+        turns: shared by all places of a machine.
+    """
+
+    def __init__(self, connector: Connector, turns: Turns) -> None:
+        self._connector = connector
+        self._turns = turns
+
+    async def connect(self, host: str, port: int, source: str | None) -> socket.socket:
+        """See `Connector`."""
+        async with self._turns[port]:
+            sock = await self._connector.connect(host, port, source)
+            # Whoever was greeted was accepted. Behind implicit TLS the client speaks first.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GREETED_WITHIN):
+                    await _readable(sock)
+        return sock
+
+
+async def _readable(sock: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    there = loop.create_future()
+    loop.add_reader(sock, there.cancel)
+    try:
+        await asyncio.wait([there])
+    finally:
+        loop.remove_reader(sock)
+
+
 @dataclass(frozen=True, slots=True)
 class Vantage:
     """A place to connect from, and the address of the mail host as seen from there.
@@ -41,6 +88,7 @@ class Vantage:
         target: the address that a client there connects to.
         source: the address that the client has, or None where the machine chooses it.
         connector: what opens the socket.
+        ports: the machine's port → the one to connect to, where the target is not the machine.
     """
 
     name: str
@@ -49,6 +97,11 @@ class Vantage:
     target: str
     source: str | None
     connector: Connector
+    ports: Mapping[int, int] | None = None
+
+    def leads_to(self, port: int) -> bool:
+        """Whether a port of the machine has a counterpart on the target."""
+        return self.ports is None or port in self.ports
 
     @property
     def is_outside(self) -> bool:
@@ -63,4 +116,5 @@ class Vantage:
             OSError: the connection was refused or there is no way to the host.
         """
         async with asyncio.timeout(within):
-            return await self.connector.connect(self.target, port, self.source)
+            there = port if self.ports is None else self.ports[port]
+            return await self.connector.connect(self.target, there, self.source)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.launchers.compose import Compose, PodmanCompose
+from harness.launchers.generated import GeneratedUnit
 from harness.launchers.quadlet import Quadlet
+from harness.launchers.run import PodmanRun
 
 if TYPE_CHECKING:
     from harness.launchers.base import Launcher
@@ -12,7 +15,13 @@ if TYPE_CHECKING:
     from harness.scenario import Scenario
     from harness.scenario_table import LauncherName
 
-LAUNCHERS: dict[LauncherName, type[Launcher]] = {"quadlet": Quadlet}
+LAUNCHERS: dict[LauncherName, type[Launcher]] = {
+    "quadlet": Quadlet,
+    "compose": Compose,
+    "podman_compose": PodmanCompose,
+    "run": PodmanRun,
+    "generated_unit": GeneratedUnit,
+}
 
 
 def launcher_for(scenario: Scenario, machine: BaseMachine) -> Launcher:

@@ -12,12 +12,17 @@ class Quadlet(Launcher):
     """`systemctl daemon-reload`, then `systemctl start UNIT`, of the system or of the user."""
 
     @property
+    def _unit(self) -> str:
+        assert self.scenario.table.unit is not None  # the scenario's table sees to it
+        return self.scenario.table.unit
+
+    @property
     def _systemctl(self) -> str:
         return "systemctl" if self.user == "root" else "systemctl --user"
 
     def start(self) -> None:
         """Have the unit generated and start it."""
-        unit = self.scenario.table.unit
+        unit = self._unit
         self.machine.succeed(
             f"{self._systemctl} daemon-reload && {self._systemctl} start {unit}",
             self.user,
@@ -27,13 +32,11 @@ class Quadlet(Launcher):
 
     def stop(self) -> None:
         """Stop the unit, which also removes the container."""
-        self.machine.succeed(
-            f"{self._systemctl} stop {self.scenario.table.unit}", self.user, within=120
-        )
+        self.machine.succeed(f"{self._systemctl} stop {self._unit}", self.user, within=120)
 
     def trouble(self) -> str:
         """Tell a unit that has failed, or that starts over and over again."""
-        unit = self.scenario.table.unit
+        unit = self._unit
         shown = self.machine.run(
             f"{self._systemctl} show --value -p ActiveState -p NRestarts {unit}", self.user
         )
@@ -48,4 +51,4 @@ class Quadlet(Launcher):
 
     def log(self) -> str:
         """The unit's journal, which holds the container's output as well."""
-        return self.machine.journal(self.scenario.table.unit, self.user)
+        return self.machine.journal(self._unit, self.user)

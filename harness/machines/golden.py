@@ -20,7 +20,7 @@ from harness.errors import HostError
 from harness.keeper.client import Keeper
 from harness.machines.base import BaseMachine
 from harness.machines.debian import MIRROR, mmdebstrap, package_list
-from harness.machines.nspawn import NspawnMachine
+from harness.machines.nspawn import Network, NspawnMachine
 from harness.machines.shell import Login
 from harness.mailserver.image import NAME, Image, Say
 
@@ -54,9 +54,9 @@ class Golden:
     login: Login
     facts: Mapping[str, str]
 
-    def fork(self, keeper: Keeper, name: str) -> NspawnMachine:
+    def fork(self, keeper: Keeper, name: str, network: Network | None = None) -> NspawnMachine:
         """A machine like it, not yet started."""
-        return NspawnMachine(keeper, name, self.name, self.login, self.facts, USER)
+        return NspawnMachine(keeper, name, self.name, self.login, self.facts, USER, network)
 
 
 def rootfs_name(login: Login) -> str:

@@ -12,6 +12,7 @@ import re
 import socket
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -27,7 +28,14 @@ SSH_PORT = 22
 HOSTNAME = "mailhost"
 _TERMINAL = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\].*?(\x07|\x1b\\)|[@-Z\\^_])")
 """What a terminal is told about colours, titles and the like."""
-RESOLV_CONF = f"nameserver {addresses.DNS[4]}\nnameserver {addresses.DNS[6]}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What a machine's network is like: its interface's name, and the IP versions that it has."""
+
+    interface: str = addresses.INTERFACE
+    families: tuple[Family, ...] = (4, 6)
 
 
 class Namespace(Outside):
@@ -58,6 +66,7 @@ class NspawnMachine(BaseMachine):
         login: the keys that the subvolume was made with.
         facts: what the subvolume was made of.
         user: the user who runs rootless containers.
+        network: what its network is like.
     """
 
     kind = "nspawn"
@@ -71,12 +80,14 @@ class NspawnMachine(BaseMachine):
         login: Login,
         facts: Mapping[str, str],
         user: str,
+        network: Network | None = None,
     ) -> None:
         super().__init__(name, login)
         self.keeper = keeper
         self.source = source
         self.user = user
         self.facts = facts
+        self.network = network or Network()
         self.outside = Namespace(keeper, name)
         self._console: Path | None = None
         self._begun = False
@@ -99,14 +110,16 @@ class NspawnMachine(BaseMachine):
 
     def _start(self) -> None:
         clients = addresses.CLIENTS
-        families = get_args(Family)
+        families = self.network.families
+        every: tuple[Family, ...] = get_args(Family)
+        resolv_conf = "".join(f"nameserver {addresses.DNS[f]}\n" for f in families)
         try:
             started = self.keeper.call(
                 "start_machine",
                 name=self.name,
                 source=self.source,
-                files={"/etc/resolv.conf": RESOLV_CONF, "/etc/hostname": f"{HOSTNAME}\n"},
-                interface=addresses.INTERFACE,
+                files={"/etc/resolv.conf": resolv_conf, "/etc/hostname": f"{HOSTNAME}\n"},
+                interface=self.network.interface,
                 inside=[f"{addresses.MACHINE[f]}/{addresses.PREFIX[f]}" for f in families],
                 gateways=[addresses.GATEWAY[f] for f in families],
                 lan=[f"{addresses.GATEWAY[f]}/{addresses.PREFIX[f]}" for f in families]
@@ -116,11 +129,9 @@ class NspawnMachine(BaseMachine):
                     if client.on_lan
                     for f in families
                 ],
-                far=[addresses.DNS[f] for f in families]
-                + [addresses.EXCHANGER[f] for f in families]
-                + [
-                    client.addresses[f] for client in clients if not client.on_lan for f in families
-                ],
+                far=[addresses.DNS[f] for f in every]
+                + [addresses.EXCHANGER[f] for f in every]
+                + [client.addresses[f] for client in clients if not client.on_lan for f in every],
             )
         except OSError as error:
             raise HostError(
@@ -131,8 +142,9 @@ class NspawnMachine(BaseMachine):
     async def _dial(self) -> socket.socket:
         if self._destroyed:
             raise HostError(f"machine {self.name} was taken down")
+        first = self.network.families[0]
         return await asyncio.wait_for(
-            self.outside.connect(self.address[4], SSH_PORT, addresses.GATEWAY[4]), 2.0
+            self.outside.connect(self.address[first], SSH_PORT, addresses.GATEWAY[first]), 2.0
         )
 
     def console(self) -> str:

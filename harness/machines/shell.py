@@ -109,6 +109,17 @@ class Shell:
         except asyncssh.ChannelOpenError as error:
             number = _ERRNO.get(error.reason, errno.ECONNREFUSED)
             raise OSError(number, error.reason) from error
+        return await self._socket_to(reader, writer)
+
+    async def connect_to_command(self, command: str) -> socket.socket:
+        """A socket whose other end is the standard input and output of a command of root's."""
+        connection = await self.connection("root")
+        process = await connection.create_process(command, encoding=None)
+        return await self._socket_to(process.stdout, process.stdin)
+
+    async def _socket_to(
+        self, reader: asyncssh.SSHReader[bytes], writer: asyncssh.SSHWriter[bytes]
+    ) -> socket.socket:
         near, far = socket.socketpair()
         far.setblocking(False)
         near.setblocking(False)

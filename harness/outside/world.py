@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import get_args
 
 from harness import addresses
@@ -10,7 +13,7 @@ from harness.loop import wait_for
 from harness.machines.base import BaseMachine
 from harness.outside.dns import Dns, outside_world
 from harness.outside.sink import Sink
-from harness.vantage import Family, Vantage
+from harness.vantage import Connector, Family, OneAtATime, Turns, Vantage
 
 DOMAIN = "outside.example"
 """The domain whose mail exchanger is the sink."""
@@ -76,8 +79,18 @@ class World:
         wait_for(self.sink.close())
         wait_for(self.dns.close())
 
-    def vantages(self) -> list[Vantage]:
-        """Every place to connect to the machine from, outside and inside, in both families."""
+    def vantages(self, families: Sequence[Family], one_at_a_time: bool) -> list[Vantage]:
+        """Every place to connect to the machine from, outside and inside.
+
+        Args:
+            families: the IP versions that the machine has.
+            one_at_a_time: whether connections must not be opened at the same time.
+        """
+        outwards: Connector = self.machine.outside
+        inwards: Connector = self.machine.shell
+        if one_at_a_time:
+            turns: Turns = defaultdict(asyncio.Lock)
+            outwards, inwards = OneAtATime(outwards, turns), OneAtATime(inwards, turns)
         outside = [
             Vantage(
                 f"{client.place}_v{family}",
@@ -85,16 +98,16 @@ class World:
                 family,
                 self.machine.address[family],
                 client.addresses[family],
-                self.machine.outside,
+                outwards,
             )
             for client in addresses.CLIENTS
-            for family in _FAMILIES
+            for family in families
         ]
         return outside + [
-            Vantage(f"{place}_v{family}", place, family, target[family], None, self.machine.shell)
+            Vantage(f"{place}_v{family}", place, family, target[family], None, inwards)
             for place, target in (
                 ("localhost", addresses.LOCALHOST),
                 ("self", self.machine.address),
             )
-            for family in _FAMILIES
+            for family in families
         ]

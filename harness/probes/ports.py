@@ -31,6 +31,7 @@ async def observe_ports(run: Run, of_service: Callable[[Service | None], bool]) 
             run.guarded("port", str(port), vantage, _observe(run, vantage, port))
             for vantage in run.site.vantages
             for port in ports
+            if vantage.leads_to(port)
         )
     )
 

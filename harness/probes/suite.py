@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from harness.probes.auth import observe_bad_logins, observe_good_logins, observe_plaintext_auth
@@ -23,6 +23,7 @@ from harness.probes.tls import observe_tls
 
 if TYPE_CHECKING:
     from harness.probes.inbox import Inbox
+    from harness.scenario_table import Checks
     from harness.site import Site
 
 
@@ -47,6 +48,27 @@ async def observe(site: Site) -> None:
         )
         # Deliveries that were begun are waited for while the inbox is still watched.
         await _timed(run, "arrivals", run.settled())
+
+
+async def observe_reachability(site: Site) -> None:
+    """Look only from where which port answers."""
+    async with running(site) as run, run.timed("all probes"):
+        await observe_ports(run, lambda _: True)
+
+
+async def observe_nothing(site: Site) -> None:
+    """For what is not seen from a vantage."""
+
+
+SUITES: Mapping[Checks, Callable[[Site], Awaitable[None]]] = {
+    "matrix": observe,
+    "ports": observe_reachability,
+    "start": observe_nothing,
+    "bans": observe_nothing,
+    "smart_host": observe_nothing,
+    "id_map": observe_nothing,
+}
+"""What is observed of a variant, by what it is there to show."""
 
 
 async def _timed(run: Run, phase: str, probe: Coroutine[Any, Any, None]) -> None:

@@ -14,8 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.addresses import CLIENTS, MACHINE
-from harness.scenario_table import GROUPS, vantages_of
+from harness.addresses import CLIENTS, GROUPS, MACHINE, vantages_of
 from harness.vantage import Family
 
 PHASES = ("boot", "look before", "prepare", "start", "ready", "probes", "stop", "down")

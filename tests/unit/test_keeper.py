@@ -29,9 +29,11 @@ pytestmark = ROOT_ONLY
 ENDLESS = ["sh", "-c", 'touch "$1"; echo I: begun; sleep 600 & sleep 600', "sh", "{target}"]
 # A run that is in the middle of everything: its keeper builds a subvolume and a file.
 RUN = f"""
-import sys, threading, time
+import signal, sys, threading, time
 from pathlib import Path
 from harness.keeper.client import Keeper
+# A shell has its background jobs ignore Ctrl-C, and they pass that on.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 keeper = Keeper(Path(sys.argv[1]), "t")
 begun = threading.Barrier(3)
 def ask(verb, **arguments):
@@ -64,6 +66,15 @@ def keeper(tmp_path: Path) -> Iterator[Keeper]:
         for cgroup in cgroups.path_of("x").parent.glob(f"*{keeper.owner}*"):
             cgroups.remove(cgroup.name)
         shutil.rmtree(f"/run/dms-harness/{keeper.owner}", ignore_errors=True)
+
+
+@contextlib.contextmanager
+def ended(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Kill a process at the end of a block, however that ends: else it would be waited for."""
+    try:
+        yield
+    finally:
+        process.kill()
 
 
 def swept_by_next(cache: Path) -> list[str]:
@@ -178,7 +189,7 @@ def test_closing_ends_builds_that_are_under_way(keeper: Keeper) -> None:
 def test_nothing_outlives_a_run_that_is_killed(
     tmp_path: Path, number: signal.Signals, group: bool
 ) -> None:
-    with child(RUN, tmp_path, new_session=True) as run:
+    with child(RUN, tmp_path, new_session=True) as run, ended(run):
         assert run.stdout is not None
         owner = run.stdout.readline().strip()
         assert owner, run.stderr and run.stderr.read()

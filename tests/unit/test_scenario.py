@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.addresses import CLIENTS, MACHINE
+from harness.addresses import CLIENTS, INSIDE, MACHINE, vantages_of
 from harness.errors import ScenarioError
 from harness.scenario import Scenario, load, load_all
-from harness.scenario_table import PLACES, vantages_of
 
 GOOD = """\
 title = "A title"
@@ -256,7 +255,7 @@ def test_the_projects_own_scenarios_are_good_and_their_ids_unique(tmp_path: Path
     assert "rootless_pasta_quadlet-permit_container" in ids
     assert len(set(ids)) == len(ids)
     for scenario in scenarios:
-        for place in PLACES:
+        for place in (*(client.place for client in CLIENTS), *INSIDE):
             for vantage in vantages_of(place):
                 assert all(scenario.client_address(vantage))
     assert sum(scenario.is_first for scenario in scenarios) == len({s.folder for s in scenarios})

@@ -13,7 +13,8 @@ from harness.scenario import load_all
 from harness.scheduling import PerScenario, suggested_deployments
 
 ROOT = Path(__file__).parents[2]
-VARIANTS = [scenario.id for scenario in load_all(ROOT / "scenarios")]
+SCENARIOS = load_all(ROOT / "scenarios")
+VARIANTS = [scenario.id for scenario in SCENARIOS]
 
 
 def collect(*arguments: str) -> list[str]:
@@ -35,25 +36,29 @@ def everything() -> list[str]:
 
 
 def test_every_variant_is_checked_for_relaying_from_every_vantage(everything: list[str]) -> None:
-    for variant in VARIANTS:
+    for scenario in SCENARIOS:
+        if scenario.settings.checks != "matrix":
+            continue
+        variant = scenario.id
         relay = [
             name
             for name in everything
             if re.search(rf"test_(no_strangers|expected_open).*\[{variant}-", name)
         ]
-        assert len(relay) == 10, (variant, relay)
+        assert len(relay) == len(scenario.reachable), (variant, relay)
 
 
 def test_words_of_a_test_id_select(everything: list[str]) -> None:
-    selected = collect("-k", "permit_host and relay and localhost_v4")
+    selected = collect("-k", "rootful_compose and permit_host and relay and localhost_v4")
     assert selected == [
         "tests/deployments/test_relay.py::test_expected_open_relay_is_seen"
-        "[rootless_pasta_quadlet-permit_host-localhost_v4]"
+        "[rootful_compose-permit_host-localhost_v4]"
     ]
 
 
 def test_tests_of_a_variant_follow_each_other_and_its_end_comes_last(everything: list[str]) -> None:
-    order = [name.partition("[")[2].rstrip("]").split("-")[1] for name in everything]
+    ids = [name.partition("[")[2].rstrip("]").split("-") for name in everything]
+    order = ["-".join(words[:2]) for words in ids]
     changes = [a for a, b in zip(order, [*order[1:], ""], strict=True) if a != b]
     assert len(changes) == len(set(changes)) == len(VARIANTS)
     first = [name for name in everything if f"[{VARIANTS[0]}" in name]
@@ -61,7 +66,23 @@ def test_tests_of_a_variant_follow_each_other_and_its_end_comes_last(everything:
 
 
 def test_what_does_not_depend_on_the_variant_is_shown_once(everything: list[str]) -> None:
-    assert sum("test_stopping_leaves_nothing" in name for name in everything) == 1
+    stops = sum("test_stopping_leaves_nothing" in name for name in everything)
+    matrix = [each for each in SCENARIOS if each.settings.checks == "matrix"]
+    assert stops == sum(each.is_first for each in matrix)
+
+
+def test_dimensions_select_what_their_names_do_not_say() -> None:
+    pasta = {
+        each.folder.name
+        for each in SCENARIOS
+        if each.table.user == "rootless" and each.table.network == "pasta"
+    }
+    selected = {
+        name.partition("[")[2].partition("-")[0]
+        for name in collect("-k", "rootless_pasta and comes_up")
+    }
+    assert selected == pasta
+    assert "rootless_compose_pasta" in selected
 
 
 def test_mistake_in_a_scenario_is_one_clear_error(tmp_path: Path) -> None:
