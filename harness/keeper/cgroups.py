@@ -6,6 +6,7 @@ escaped its parent is still in its cgroup: this is how a run that was killed is 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Sequence
@@ -25,6 +26,16 @@ def v2_root() -> Path | None:
     return None
 
 
+def v1_roots() -> list[Path]:
+    """Where older hierarchies are mounted beside it.
+
+    systemd-nspawn makes the path of a machine's cgroup in systemd's own one as well, and leaves it.
+    """
+    mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    split = (line.partition(" - ") for line in mounts)
+    return [Path(fields.split()[4]) for fields, _, kind in split if kind.startswith("cgroup ")]
+
+
 def path_of(name: str) -> Path:
     """The directory of a run's cgroup.
 
@@ -40,7 +51,9 @@ def path_of(name: str) -> Path:
 def create(name: str) -> Path:
     """Make a cgroup with all controllers that its parents can give."""
     path = path_of(name)
-    path.mkdir(parents=True, exist_ok=True)
+    while not path.is_dir():
+        with contextlib.suppress(FileNotFoundError):  # another run has removed the parent
+            path.mkdir(parents=True, exist_ok=True)
     # The root's own settings belong to the host's systemd and are left as they are.
     for folder in (path.parent, path):
         offered = (folder / "cgroup.controllers").read_text(encoding="utf-8").split()
@@ -108,4 +121,16 @@ def remove(name: str) -> bool:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.005)
+    for root in v1_roots():
+        _remove_empty(root / PARENT / name)
+    for root in (path.parent.parent, *v1_roots()):
+        with contextlib.suppress(OSError):  # there is none, or another machine's is in it
+            (root / PARENT).rmdir()
     return True
+
+
+def _remove_empty(path: Path) -> None:
+    """Remove a cgroup without processes, and those below it; one that has any stays."""
+    for folder, _, _ in os.walk(path, topdown=False):
+        with contextlib.suppress(OSError):
+            Path(folder).rmdir()

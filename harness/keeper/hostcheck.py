@@ -36,8 +36,8 @@ def _remains(name: str, store: Store) -> list[str]:
                 left.append(f"process {folder.name}: {command.strip()[:80]}")
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended while we looked
-    if cgroups.path_of(name).exists():
-        left.append(f"cgroup {cgroups.path_of(name)}")
+    roots = (cgroups.path_of(name).parent, *(v1 / cgroups.PARENT for v1 in cgroups.v1_roots()))
+    left += [f"cgroup {root / name}" for root in roots if (root / name).exists()]
     if store.path(name).exists():
         left.append(f"snapshot {store.path(name)}")
     mounts = Path("/proc/1/mountinfo").read_text(encoding="utf-8").splitlines()

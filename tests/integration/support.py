@@ -177,6 +177,7 @@ class Run:
             "file": self.cache / "images",
             "temporary folder": self.cache,
             "network namespace": Path("/run/netns"),
+            **{f"cgroup in {v1}": v1 / cgroups.PARENT for v1 in cgroups.v1_roots()},
         }
         if looker is not None:
             assert looker.cache == self.cache

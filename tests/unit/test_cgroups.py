@@ -110,6 +110,36 @@ def test_removing_ends_processes_that_fork_and_leave_their_parents(name: str) ->
     assert until(lambda: not any(is_alive(pid) for pid in known))
 
 
+def test_what_nspawn_makes_of_it_in_older_hierarchies_is_removed_as_well(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A folder is one of these as far as making and removing directories goes.
+    monkeypatch.setattr(cgroups, "v1_roots", lambda: [tmp_path])
+    cgroups.create(name)
+    (tmp_path / cgroups.PARENT / name / "payload").mkdir(parents=True)
+    others = tmp_path / cgroups.PARENT / "another-runs"
+    others.mkdir()
+    assert cgroups.remove(name)
+    assert [path.name for path in (tmp_path / cgroups.PARENT).iterdir()] == ["another-runs"]
+    others.rmdir()
+    cgroups.create(name)
+    cgroups.remove(name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_last_one_takes_the_harness_own_with_it_and_the_next_makes_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cgroups, "PARENT", f"harness-test-{secrets.token_hex(2)}")
+    for _ in range(2):
+        parent = cgroups.create("a").parent
+        cgroups.create("b")
+        cgroups.remove("a")
+        assert parent.is_dir()
+        cgroups.remove("b")
+        assert not parent.exists()
+
+
 def test_a_process_that_nobody_reaps_does_not_keep_a_cgroup(name: str) -> None:
     path = cgroups.create(name)
     zombie = start_in(path, "exec sleep 60")  # not waited for until the end
