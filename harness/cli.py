@@ -7,8 +7,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from harness.scenario import Scenario
 
 STARTED = time.monotonic()
 
@@ -62,16 +66,36 @@ def list_(args: argparse.Namespace) -> int:
     """List the scenarios, their variants and what is expected of them."""
     from harness.scenario import load_all
 
-    for scenario in load_all(args.scenarios):
+    scenarios = load_all(args.scenarios)
+    for scenario in scenarios:
+        table, settings = scenario.table, scenario.settings
         if scenario.is_first:
-            table = scenario.table
-            print(f"{scenario.folder.name}: {table.title}")
-            print(f"  launcher {table.launcher}, network {table.network}, user {table.user}")
-            ports = ", ".join(f"{port} {name}" for name, port in table.publish.items())
-            print(f"  ports: {ports}")
-        relays = ", ".join(scenario.settings.expect.relays_from) or "nowhere"
-        print(f"  {scenario.id:52} relays for strangers from: {relays}")
+            mode = "rootful" if table.user == "root" else "rootless"
+            families = " and ".join(f"IPv{family}" for family in table.families)
+            ports = ", ".join(str(port) for port in table.publish.values())
+            print(f"\n{scenario.folder.name}: {table.title}")
+            print(
+                f"  {mode}, launcher {table.launcher}, network {table.network}, ports {ports},"
+                f" {families}, interface {table.interface}"
+            )
+        print(f"  {scenario.variant:28} {settings.checks:10} {_expected(scenario)}")
+    print(f"\n{len(scenarios)} variants; any word above selects: pytest -k 'rootless and compose'")
     return 0
+
+
+def _expected(scenario: Scenario) -> str:
+    """What is expected of a variant, in a few words."""
+    expect = scenario.settings.expect
+    if expect.fails is not None:
+        return f"does not come up: {expect.fails}"
+    match scenario.settings.checks:
+        case "matrix":
+            return f"relays for strangers from {', '.join(expect.relays_from) or 'nowhere'}"
+        case "bans":
+            return f"fail2ban keeps out {', '.join(expect.bans) or 'nobody'}"
+        case "ports":
+            return f"answers {', '.join(scenario.reachable) or 'nobody'}"
+    return expect.why
 
 
 def clean(args: argparse.Namespace) -> int:

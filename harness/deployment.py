@@ -140,6 +140,11 @@ class Deployment:
                 self.machine.wait_until_up()
             for fact, value in self.machine.facts.items():
                 self.observations.record("machine", fact, value)
+            reachable = self.scenario.reachable
+            checks = self.scenario.settings.checks
+            self.observations.record(
+                "scenario", "reachable", str(len(reachable)), vantages=reachable, checks=checks
+            )
             if self.scenario.is_first:
                 with self.phase("look before"):
                     self._before = wait_for(leaks.look(self.machine))

@@ -43,32 +43,34 @@ def print_summary(console: Console, run: Path, machine: str) -> None:
         by_scenario[fact["scenario"]].append(fact)
     if not by_scenario:
         return
-    folders = dict.fromkeys(scenario.partition("-")[0] for scenario in by_scenario)
-    for folder in folders:
-        mine = {k: facts for k, facts in by_scenario.items() if k.startswith(f"{folder}-")}
-        console.print(_table(folder, mine))
+    console.print(_table(by_scenario))
     console.print(_phases(by_scenario.values()), style="dim")
     if machine in NOT_SHOWN:
         console.print(f"not checkable here: {NOT_SHOWN[machine]}", style="dim")
     console.print(f"observations and evidence: {run}", style="dim", soft_wrap=True)
 
 
-def _table(folder: str, by_scenario: Mapping[str, Sequence[Fact]]) -> Table:
-    """What was seen of a scenario, a line for each of its variants."""
-    table = Table(title=folder, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    table.add_column("variant", no_wrap=True)
-    table.add_column("ports", no_wrap=True)
+def _table(by_scenario: Mapping[str, Sequence[Fact]]) -> Table:
+    """What was seen, by scenario, a line for each variant."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("", no_wrap=True)
+    table.add_column("ports", no_wrap=True, justify="right")
     for place in PLACES:
         table.add_column(f"{place} is", no_wrap=True)
-    table.add_column("relays for strangers from")
-    table.add_column("s", justify="right")
-    for scenario, facts in by_scenario.items():
+    table.add_column("relays for strangers from, or what else is shown")
+    table.add_column("s", justify="right", no_wrap=True)
+    last = ""
+    for scenario, facts in sorted(by_scenario.items(), key=lambda each: each[0].partition("-")[0]):
+        folder, _, variant = scenario.partition("-")
+        if folder != last:
+            table.add_row(Text(folder, style="bold"))
+            last = folder
         seen = _addresses(facts)
         table.add_row(
-            scenario.partition("-")[2],
+            f"  {variant}",
             _ports(facts),
-            *(", ".join(sorted(seen[place])) for place in PLACES),
-            _relay(facts),
+            *(", ".join(sorted(seen[place] - {"–"}) or seen[place]) for place in PLACES),
+            _finding(facts),
             f"{_seconds(facts):.1f}",
         )
     return table
@@ -79,11 +81,22 @@ def _of(facts: Sequence[Fact], kind: str) -> list[Fact]:
 
 
 def _ports(facts: Sequence[Fact]) -> Text:
-    """How many of the published ports answered, over all vantages."""
+    """How many of the published ports answered where they should, over all vantages."""
+    reachable = _reachable(facts)
     published = [fact for fact in _of(facts, "port") if fact["evidence"].get("service")]
-    answering = sum(fact["outcome"] == "answers" for fact in published)
-    good = bool(published) and answering == len(published)
-    return Text(f"{answering}/{len(published)}", style="green" if good else "bold red")
+    expected = [fact for fact in published if not reachable or fact["vantage"] in reachable]
+    answering = sum(fact["outcome"] == "answers" for fact in expected)
+    elsewhere = sum(fact["outcome"] == "answers" for fact in published) - answering
+    if not published:
+        return Text("–", style="dim")
+    good = answering == len(expected) and not elsewhere
+    surplus = f"+{elsewhere}" if elsewhere else ""
+    return Text(f"{answering}/{len(expected)}{surplus}", style="green" if good else "bold red")
+
+
+def _reachable(facts: Sequence[Fact]) -> set[str]:
+    """The vantages from which the ports are expected to answer; empty where that is not noted."""
+    return {name for fact in _of(facts, "scenario") for name in fact["evidence"]["vantages"]}
 
 
 def _addresses(facts: Sequence[Fact]) -> dict[str, set[str]]:
@@ -106,9 +119,22 @@ def _named(address: str, place: str, family: str) -> str:
         return "machine"
     try:
         link_local = ipaddress.ip_address(address.partition("%")[0]).is_link_local
-    except ValueError:
-        return address
+    except ValueError:  # it is not an address but the reason why there is none
+        return "–"
     return "link-local" if link_local else address
+
+
+def _finding(facts: Sequence[Fact]) -> Text:
+    """What a variant is there to show."""
+    checks = [fact["evidence"]["checks"] for fact in _of(facts, "scenario")]
+    if _of(facts, "deployment"):
+        return Text("did not come up", style="yellow")
+    if not checks or checks[0] == "matrix":
+        return _relay(facts)
+    if checks[0] == "bans":
+        out = [f["vantage"] for f in _of(facts, "ban") if f["outcome"] == "kept out"]
+        return Text(f"fail2ban keeps out: {', '.join(_grouped(out)) or 'nobody'}")
+    return Text(f"({checks[0].replace('_', ' ')} only)", style="dim")
 
 
 def _relay(facts: Sequence[Fact]) -> Text:
@@ -117,7 +143,9 @@ def _relay(facts: Sequence[Fact]) -> Text:
     open_to = dict.fromkeys(fact["vantage"] for fact in every if fact["outcome"] == "relayed")
     if open_to:
         return Text(", ".join(_grouped(list(open_to))), style="bold yellow")
-    tried = [fact for fact in every if fact["subject"] == PLAIN_FORM]
+    reachable = _reachable(facts) or {fact["vantage"] for fact in every}
+    plain = [fact for fact in every if fact["subject"] == PLAIN_FORM]
+    tried = [fact for fact in plain if fact["vantage"] in reachable]
     if not tried:
         return Text("not observed", style="bold red")
     unclear = [fact for fact in tried if fact["outcome"] != "refused"]
