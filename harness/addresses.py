@@ -3,7 +3,8 @@
 They live in network namespaces that only the run can reach; any number of runs use them at once.
 
             the outside                                       the machine
-    far, DNS, exchanger: 198.51.100.0/24 ─ gateway ┐
+    far, DNS, exchanger,
+    smart host: 198.51.100.0/24 ────────── gateway ┐
     LAN clients: 203.0.113.51, .52 ────────────────┴── 203.0.113.0/25 ── 203.0.113.10
 
 PERMIT_DOCKER=host trusts the /16 of the container's own address. Where that is the machine's, the
@@ -24,8 +25,14 @@ PREFIX: Final[Mapping[Family, int]] = {4: 25, 6: 64}
 GATEWAY: Final[Mapping[Family, str]] = {4: "203.0.113.1", 6: "2001:db8:0:1::1"}
 DNS: Final[Mapping[Family, str]] = {4: "198.51.100.53", 6: "2001:db8:ffff::53"}
 EXCHANGER: Final[Mapping[Family, str]] = {4: "198.51.100.25", 6: "2001:db8:ffff::25"}
+SMART_HOST: Final[Mapping[Family, str]] = {4: "198.51.100.26", 6: "2001:db8:ffff::26"}
 LOCALHOST: Final[Mapping[Family, str]] = {4: "127.0.0.1", 6: "::1"}
 INTERFACE: Final = "enp1s0"
+
+# A machine may have a second interface, on a network of its own that leads nowhere else.
+SECOND: Final[Mapping[Family, str]] = {4: "192.0.2.10", 6: "2001:db8:0:2::10"}
+SECOND_PREFIX: Final[Mapping[Family, int]] = {4: 24, 6: 64}
+SECOND_NEIGHBOUR: Final[Mapping[Family, str]] = {4: "192.0.2.1", 6: "2001:db8:0:2::1"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,13 @@ def certificate(hostname: str) -> tuple[bytes, bytes]:
     return chain + _authority().cert_pem.bytes(), issued.private_key_pem.bytes()
 
 
+def serving(hostname: str) -> ssl.SSLContext:
+    """What a server of that name uses."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _authority().issue_cert(hostname, key_type=trustme.KeyType.ECDSA).configure_cert(context)
+    return context
+
+
 def trusting() -> ssl.SSLContext:
     """What a client uses that trusts this authority and nobody else, and checks host names."""
     context = ssl.create_default_context(cadata=_authority().cert_pem.bytes().decode())

@@ -9,12 +9,13 @@ import shlex
 import tarfile
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import authority, evidence, leaks
+from harness import authority, evidence, id_map, leaks
 from harness.addresses import GATEWAY
 from harness.errors import CommandError, DeploymentError, HarnessError
 from harness.follow import Follower
@@ -28,8 +29,8 @@ from harness.peers import Peers
 from harness.probes.suite import SUITES
 from harness.scenario import Scenario
 from harness.scenario_table import Step
-from harness.site import Site
-from harness.vantage import Vantage
+from harness.site import PORT_OF, Site
+from harness.vantage import Family, Turns, Vantage
 
 if TYPE_CHECKING:
     from podman import PodmanClient
@@ -42,6 +43,8 @@ GREETING_WITHIN = 1.0
 """Seconds that one attempt to be greeted may take before the next."""
 EVENT = re.compile(r" (podman|conmon)\[\d+\]: ")
 """What podman notes in a unit's journal about a container; its errors go under the unit's name."""
+LISTENER = re.compile(r'users:\(\("([^"]+)"')
+"""The process that listens on a port, in the words of `ss`."""
 LAST_WORDS = 24
 """Lines of the log in an error: more than a mail server writes that gives up at its start."""
 
@@ -74,10 +77,14 @@ class Deployment:
         self.folder = folder
         self.say = say
         self.launcher = launcher_for(scenario, machine)
-        self.world = World(machine, scenario.table.hostname, scenario.domain)
+        self.world = World(
+            machine, scenario.table.hostname, scenario.domain, scenario.table.families
+        )
         self.failure: HarnessError | None = None
         self.peers = Peers(self.launcher)
         self._peer_vantages: list[Vantage] = []
+        self._turns: Turns | None = None
+        self._stored = 0
         self._before: leaks.State | None = None
         self._log: Follower | None = None
         self._observed = False
@@ -108,8 +115,10 @@ class Deployment:
         try:
             with self.phase("prepare"):
                 self.prepare()
+            if self.scenario.settings.checks == "id_map":
+                self._stored = wait_for(id_map.storage_bytes(self.launcher))
             with self.phase("start"):
-                self.launcher.start()
+                self._start()
             with self.phase("ready"):
                 self.wait_until_ready()
             if self.scenario.settings.checks == "matrix":
@@ -203,30 +212,50 @@ class Deployment:
                 add(f"{place}/privkey.pem", key, 0o600)
         return buffer.getvalue()
 
+    def _start(self) -> None:
+        try:
+            self.launcher.start()
+        except CommandError as error:
+            raise DeploymentError(
+                f"{self.scenario.id}: the launcher does not start the mail server: {error}\n"
+                f"{self._last_words()}",
+                f"evidence: {self.folder}",
+            ) from None
+
+    def _last_words(self) -> str:
+        """The end of the log: what the mail server, or podman, had to say."""
+        log = self.launcher.log().splitlines()
+        return "\n".join([line for line in log if not EVENT.search(line)][-LAST_WORDS:])
+
     def wait_until_ready(self) -> None:
-        """Wait until the mail server greets on a published SMTP port.
+        """Wait until the mail server greets on its SMTP port.
 
         An open port is no sign of it: port forwarders accept before there is anything behind.
-        The client is the gateway, so that postscreen has not met any of the probes' clients.
+        postscreen must not have met any of the probes' clients. So the client is the gateway, on
+        the published port; where nobody outside is expected to get through, it is the container
+        itself.
 
         Raises:
-            DeploymentError: it never will, or did not within `READY_WITHIN`.
+            DeploymentError: it never will, or did not within `READY_WITHIN`, or within what the
+                scenario says.
         """
-        port = self.scenario.table.publish["smtp"]
-        deadline = time.monotonic() + READY_WITHIN
+        within = self.scenario.settings.expect.within or READY_WITHIN
+        deadline = time.monotonic() + within
         next_look = time.monotonic() + 2.0
-        while not wait_for(self._greeted(port)):
+        family = self.scenario.outside_family
+        port = self.scenario.table.publish["smtp"] if family else PORT_OF["smtp"]
+        where = "port" if family else "the container's own port"
+        while not wait_for(self._greeted(family, port)):
             trouble = ""
             if time.monotonic() > next_look:
                 trouble = self.launcher.trouble()
                 next_look = time.monotonic() + 1.0
             if time.monotonic() > deadline:
-                trouble = f"no greeting on port {port} within {READY_WITHIN:.0f} s"
+                trouble = f"no greeting on {where} {port} within {within:.0f} s"
             if trouble:
-                log = self.launcher.log().splitlines()
-                tail = "\n".join([line for line in log if not EVENT.search(line)][-LAST_WORDS:])
                 raise DeploymentError(
-                    f"{self.scenario.id}: the mail server does not come up: {trouble}\n{tail}",
+                    f"{self.scenario.id}: the mail server does not come up: {trouble}\n"
+                    f"{self._last_words()}",
                     f"evidence: {self.folder}",
                 )
             time.sleep(POLL)
@@ -252,17 +281,33 @@ class Deployment:
                 f"evidence: {self.folder}",
             )
 
-    async def _greeted(self, port: int) -> bool:
+    async def _greeted(self, family: Family | None, port: int) -> bool:
+        """Whether the mail server greets the gateway, or without a family the container itself."""
+        if family is None:
+            ask = f"exec 3<>/dev/tcp/127.0.0.1/{port} && head -c 3 <&3"
+            done = await self.launcher.exec_async(
+                f"timeout {GREETING_WITHIN} bash -c {shlex.quote(ask)}"
+            )
+            return done.stdout == "220"
         try:
             async with asyncio.timeout(GREETING_WITHIN):
-                first = self.scenario.table.families[0]
                 sock = await self.machine.outside.connect(
-                    self.machine.address[first], port, GATEWAY[first]
+                    self.machine.address[family], port, GATEWAY[family]
                 )
                 with sock:
                     return (await asyncio.get_running_loop().sock_recv(sock, 3)) == b"220"
         except (OSError, TimeoutError):
             return False
+
+    def _look_at_forwarder(self) -> None:
+        """Note what listens for clients on the machine, and whether they must take turns there."""
+        port = self.scenario.table.publish["smtp"]
+        shown = self.machine.run(f"ss -Hltnp sport = :{port}").stdout
+        listening = LISTENER.search(shown)
+        forwarder = listening.group(1) if listening else "nothing"
+        self.observations.record("forwarder", str(port), forwarder, line=shown.strip())
+        if forwarder == "slirp4netns":
+            self._turns = defaultdict(asyncio.Lock)
 
     def site(self) -> Site:
         """The deployed mail server as the probes see it."""
@@ -274,17 +319,18 @@ class Deployment:
         return Site(
             hostname=table.hostname,
             domain=self.scenario.domain,
-            address=self.machine.address[4],
+            address=self.machine.address[min(table.families)],
             accounts=self.scenario.accounts,
             alias=table.alias,
             published={port: service for service, port in table.publish.items()},
-            unpublished=self.scenario.closed_ports,
-            vantages=self.world.vantages(table.families, table.network == "slirp4netns")
-            + self._peer_vantages,
+            unpublished=self.scenario.closed_ports + self.scenario.forwarded_ports,
+            vantages=self.world.vantages(table.families, self._turns) + self._peer_vantages,
             outside_domain=DOMAIN,
             sink=self.world.sink,
+            smart_host=self.world.smart_host,
             tls=authority.trusting(),
             mail_log=self._log.text,
+            execute=self.launcher.exec_async,
             observations=self.observations,
         )
 
@@ -292,6 +338,7 @@ class Deployment:
         """Run all probes, once; later calls return what was seen then."""
         if not self._observed:
             self._observed = True
+            self._look_at_forwarder()
             with self.phase("probes"):
                 wait_for(self._observe())
             for query in self.world.dns.queries:
@@ -304,6 +351,8 @@ class Deployment:
         site = self.site()
         try:
             await SUITES[self.scenario.settings.checks](site)
+            if self.scenario.settings.checks == "id_map":
+                await id_map.observe(self.launcher, self._stored, self.observations)
         finally:
             if self._log is not None:
                 self._log.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import shlex
 import signal
 import sys
@@ -19,7 +20,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.errors import HarnessError
-from harness.scheduling import PerScenario, suggested_deployments, suggested_workers
+from harness.scheduling import (
+    PerScenario,
+    scope_of,
+    share_of,
+    suggested_deployments,
+    suggested_workers,
+)
 from harness.selection import is_empty, places
 
 if TYPE_CHECKING:
@@ -155,17 +162,23 @@ def _session(config: pytest.Config) -> Session:
             source, reason = getattr(config, "workerinput", {}).get("dms_image", ("auto", ""))
             if option == "auto":
                 option, why = source, reason
-        # In an xdist worker the other workers are at work on the next deployments.
-        at_once = 1 if _is_worker(config) else suggested_deployments()
+        workers = _workers(config)
+        at_once = max(1, suggested_deployments() // workers)
         say = _saying(config)
         config.stash[session_key] = Session(
             _run_folder(config),
             choose(option, why=why),
             say,
             at_once,
+            starting=max(1, (os.cpu_count() or 1) // workers),
             phases=say if config.get_verbosity() > 0 else None,
         )
     return config.stash[session_key]
+
+
+def _workers(config: pytest.Config) -> int:
+    """How many processes share this computer's cores in this run."""
+    return int(getattr(config, "workerinput", {}).get("workercount", 1))
 
 
 def _saying(config: pytest.Config) -> Callable[[str], None]:
@@ -301,16 +314,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     items.sort(key=place)
 
 
+def _own(session: pytest.Session) -> list[pytest.Item]:
+    """The tests that this process will be asked to run."""
+    given = getattr(session.config, "workerinput", None)
+    if given is None:
+        return session.items
+    scopes = dict.fromkeys(scope_of(item.nodeid) for item in session.items)
+    mine = set(share_of(scopes, given["workerid"], given["workercount"]))
+    return [item for item in session.items if scope_of(item.nodeid) in mine]
+
+
 @pytest.fixture(scope="session")
 def harness_session(request: pytest.FixtureRequest) -> Iterator[Session]:
     """This process's part in the run. Takes everything down at the end."""
     session = _session(request.config)
-    if session.at_once > 1:
-        for item in request.session.items:
-            asked = getattr(item, "callspec", None)
-            fixtures = getattr(item, "fixturenames", ())
-            if asked is not None and "deployment" in fixtures:
-                session.plan(asked.params["scenario"], "observations" in fixtures)
+    for item in _own(request.session):
+        asked = getattr(item, "callspec", None)
+        fixtures = getattr(item, "fixturenames", ())
+        if asked is not None and "deployment" in fixtures:
+            session.plan(asked.params["scenario"], "observations" in fixtures)
     try:
         yield session
     finally:

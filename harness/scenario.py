@@ -25,6 +25,7 @@ from harness.scenario_table import (
     WORD,
     ClientAddress,
     Expectation,
+    IdMap,
     Mailbox,
     PlainLogin,
     Remains,
@@ -41,7 +42,7 @@ STEPS = "steps.toml"
 """Beside the scenarios' folders: the steps that several of them name."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Scenario:
     """One variant of a scenario: what is deployed, and what is expected of it.
 
@@ -86,6 +87,16 @@ class Scenario:
         return [port for port in STANDARD_PORTS if port not in self.table.publish.values()]
 
     @property
+    def forwarded_ports(self) -> list[int]:
+        """The ports that the firewall leads to; outside they are reached by no other way."""
+        return list(self.table.forwarded.values())
+
+    @property
+    def listening_ports(self) -> set[int]:
+        """The ports that something listens on for the mail server, on the machine itself."""
+        return set({**self.table.publish, **self.table.forwarded}.values())
+
+    @property
     def relays_from(self) -> set[str]:
         """The vantages from which anybody is expected to be able to relay."""
         return {v for word in self.settings.expect.relays_from for v in vantages_of(word)}
@@ -106,6 +117,11 @@ class Scenario:
         return self.settings.interface or self.table.interface
 
     @property
+    def second_interface(self) -> str | None:
+        """What the machine's other network interface is called, or None where it has but one."""
+        return self.settings.second_interface or self.table.second_interface
+
+    @property
     def words(self) -> set[str]:
         """What `pytest -k` selects it by, beside its id: one word for each of its dimensions."""
         mode = "rootful" if self.table.user == "root" else "rootless"
@@ -122,6 +138,14 @@ class Scenario:
     def reachable(self) -> list[str]:
         """The vantages from which the published ports are expected to answer."""
         return [one for one in self.table.vantages if self._rule(one).is_ not in UNANSWERED]
+
+    @property
+    def outside_family(self) -> Family | None:
+        """The first IP version that anybody outside is expected to get through over, or None."""
+        for vantage in self.reachable:
+            if vantage.startswith("outside"):
+                return 4 if vantage.endswith("4") else 6
+        return None
 
     @property
     def main_vantage(self) -> str:
@@ -173,7 +197,9 @@ class Scenario:
         return found
 
     def environment(self) -> str:
-        """The environment file with the variant's settings appended."""
+        """The environment file with the variant's settings appended; nothing without a file."""
+        if self.table.env_file is None:
+            return ""
         text = self.files(self.table.env_file)[""].read_text(encoding="utf-8")
         if self.settings.env:
             text += f"\n# {self.variant}\n"
@@ -217,7 +243,9 @@ def load(folder: Path) -> list[Scenario]:
     placed = [("place", name) for name in table.place]
     for variant, settings in table.variants.items():
         placed += [(f"variants.{variant}.place", name) for name in settings.place]
-    for key, name in (*placed, ("env_file", table.env_file)):
+    if table.env_file is not None:
+        placed.append(("env_file", table.env_file))
+    for key, name in placed:
         there = Path.is_file if key == "env_file" else Path.exists
         if not any(there(each / name) for each in folders):
             names = sorted({path.name for each in folders for path in each.iterdir()})
@@ -306,6 +334,8 @@ def _model(location: tuple[int | str, ...]) -> type[Table]:
             return Mailbox
         case ["client_address", _, _, *_] | ["variants", _, "client_address", _, _, *_]:
             return ClientAddress
+        case ["variants", _, "expect", "id_map", _, *_]:
+            return IdMap
         case ["variants", _, "expect", _, *_]:
             return Expectation
         case ["variants", _, _, *_]:

@@ -39,7 +39,23 @@ WORD = re.compile(r"[a-z0-9_]+")
 """What folders and variants may be called: the `-` in an id is what stands between them."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+Id = Annotated[int, Field(ge=0)]
 Text = Annotated[str, Field(min_length=1)]
+INTERFACE_NAME = r"^[a-z][a-z0-9]{1,14}$"
+OtherInterface = Annotated[str | None, Field(pattern=INTERFACE_NAME, examples=["enp2s0"])]
+
+
+def regular_expression(text: str) -> str:
+    """The text, which must be a regular expression.
+
+    Raises:
+        ValueError: it is none; says why.
+    """
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"{text!r} is no regular expression: {error}") from None
+    return text
 
 
 class Table(BaseModel):
@@ -64,6 +80,32 @@ class Mailbox(Table):
     password: Text
 
 
+class IdMap(Table):
+    """The container's user namespace, as it is expected to be.
+
+    Attributes:
+        rows: `/proc/self/uid_map` as the container sees it, in its order: the first id in it, the
+            id that this is in the user namespace around it, and how many.
+        user_is: which of the container's user ids is the host's user.
+        copies_image: whether podman copies the image, with other owners, before it can start it.
+    """
+
+    rows: Annotated[tuple[tuple[Id, Id, Annotated[int, Field(ge=1)]], ...], Field(min_length=1)]
+    user_is: Id
+    copies_image: bool
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        end = 0
+        for first, _, count in self.rows:
+            if first < end:
+                raise ValueError(f"rows: {first} is mapped twice, or the rows are not in order")
+            end = first + count
+        if not any(first <= self.user_is < first + count for first, _, count in self.rows):
+            raise ValueError(f"user_is: no row has {self.user_is}")
+        return self
+
+
 class Expectation(Table):
     """What is expected of a variant, and why.
 
@@ -71,13 +113,30 @@ class Expectation(Table):
         relays_from: from where anybody may relay.
         bans: which of the outside places fail2ban keeps out after the bad logins of one of them.
         fails: what the error says, as a regular expression, where the mail server must not come up.
+        within: the seconds after which a launcher that has not started it, and then a mail server
+            that has not greeted, counts as failed: for what waits, and would do so for longer
+            than a test should.
+        id_map: the user namespace.
         why: the reason, for whoever reads of a failure.
     """
 
     relays_from: tuple[str, ...] = ()
     bans: tuple[str, ...] = ()
     fails: str | None = None
+    within: Annotated[float, Field(gt=0)] | None = None
+    id_map: IdMap | None = None
     why: Text
+
+    @field_validator("fails")
+    @classmethod
+    def _compiles(cls, fails: str | None) -> str | None:
+        return None if fails is None else regular_expression(fails)
+
+    @model_validator(mode="after")
+    def _failing(self) -> Self:
+        if self.within is not None and self.fails is None:
+            raise ValueError("within: is for a variant that fails; say with what in `fails`")
+        return self
 
     @field_validator("relays_from", "bans")
     @classmethod
@@ -127,6 +186,7 @@ class VariantTable(Table):
         prepare: steps that are taken after the scenario's own.
         place: files that are placed as well, or elsewhere.
         interface: the machine's network interface.
+        second_interface: another one, on a network without a way out.
         client_address: rules that replace the scenario's for their vantages.
         expect: what is expected.
     """
@@ -135,9 +195,24 @@ class VariantTable(Table):
     env: Mapping[str, str] = {}
     prepare: tuple[Step, ...] = ()
     place: Mapping[str, str] = {}
-    interface: Text | None = None
+    interface: OtherInterface = None
+    second_interface: OtherInterface = None
     client_address: tuple[ClientAddress, ...] = ()
     expect: Expectation
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        asked = self.checks == "id_map" and self.expect.fails is None
+        if asked is not (self.expect.id_map is not None):
+            raise ValueError(
+                "expect.id_map: "
+                + (
+                    "is missing; checks = 'id_map' holds it against what is seen"
+                    if asked
+                    else "is looked at only with checks = 'id_map', where the mail server comes up"
+                )
+            )
+        return self
 
 
 class Remains(Table):
@@ -154,11 +229,7 @@ class Remains(Table):
     @field_validator("what")
     @classmethod
     def _compiles(cls, what: str) -> str:
-        try:
-            re.compile(what)
-        except re.error as error:
-            raise ValueError(f"{what!r} is no regular expression: {error}") from None
-        return what
+        return regular_expression(what)
 
 
 class PlainLogin(Table):
@@ -177,7 +248,12 @@ class ScenarioTable(Table):
         unit: the systemd unit, for the launchers that have one.
         container: the container's name.
         interface: what the machine's network interface is called.
+        second_interface: what another one is called, on a network without a way out.
+        env_file: which of the placed files is the container's environment file, to which the
+            variants' settings are appended.
         families: the IP versions that the machine and its network have.
+        forwarded: where the container's ports are on the machine, for the published ones that the
+            firewall leads there; nobody outside may reach them otherwise.
         peers: containers on the machine that connect to the mail server's own address, each with
             the podman network that it is on.
         disturb: what is broken on purpose once the mail server greets, before anything is
@@ -193,14 +269,14 @@ class ScenarioTable(Table):
     user: Literal["root", "rootless"]
     unit: Text | None = None
     container: Text
-    interface: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,14}$", examples=["enp1s0"])] = (
-        INTERFACE
-    )
+    interface: Annotated[str, Field(pattern=INTERFACE_NAME, examples=["enp1s0"])] = INTERFACE
+    second_interface: OtherInterface = None
     families: Annotated[tuple[Family, ...], Field(min_length=1)] = (4, 6)
     peers: Mapping[Literal["peer", "neighbour"], Text] = {}
     hostname: Annotated[str, Field(pattern=r"^[^.\s]+\.[^\s]+$", examples=["mail.example.com"])]
-    env_file: Text
+    env_file: Text | None = None
     publish: Mapping[Service, Port]
+    forwarded: Mapping[Service, Port] = {}
     place: Mapping[str, str]
     certificates: Mapping[str, str] = {}
     accounts: Annotated[tuple[Mailbox, ...], Field(min_length=2)]
@@ -212,7 +288,7 @@ class ScenarioTable(Table):
     client_address: tuple[ClientAddress, ...]
     variants: Annotated[Mapping[str, VariantTable], Field(min_length=1)]
 
-    @field_validator("publish")
+    @field_validator("publish", "forwarded")
     @classmethod
     def _distinct(cls, publish: Mapping[Service, int]) -> Mapping[Service, int]:
         for port in publish.values():
@@ -220,6 +296,13 @@ class ScenarioTable(Table):
             if len(services) > 1:
                 raise ValueError(f"port {port} can lead to one of {', '.join(services)} only")
         return publish
+
+    @field_validator("families")
+    @classmethod
+    def _once(cls, families: tuple[Family, ...]) -> tuple[Family, ...]:
+        if len(set(families)) < len(families):
+            raise ValueError(f"{list(families)} names one twice; say each once")
+        return families
 
     @field_validator("variants")
     @classmethod
@@ -245,6 +328,30 @@ class ScenarioTable(Table):
                 times = said.count(vantage)
                 if times > 1 or (times == 0 and where == "client_address"):
                     raise ValueError(f"{where}: {vantage} must be said once, and is {times}×")
+        for name, variant in self.variants.items():
+            second = variant.second_interface or self.second_interface
+            if second == (variant.interface or self.interface):
+                raise ValueError(
+                    f"variants.{name}: interface and second_interface are both {second}; "
+                    "give the second another name"
+                )
+        for service, port in self.forwarded.items():
+            if service not in self.publish:
+                raise ValueError(
+                    f"forwarded.{service}: publish has no {service} that the firewall could lead "
+                    f"there; it has {', '.join(self.publish)}"
+                )
+            if port in self.publish.values():
+                raise ValueError(
+                    f"forwarded.{service}: {port} is published itself; name the port on the "
+                    "machine that the firewall leads to, or leave it out"
+                )
+        for name, variant in self.variants.items():
+            if variant.env and self.env_file is None:
+                raise ValueError(
+                    f"variants.{name}.env: there is no `env_file` that it could be appended to; "
+                    "name one, or place a file that sets the variables"
+                )
         if self.launcher in NEEDS_UNIT and self.unit is None:
             raise ValueError(f"unit: is missing; the launcher {self.launcher} needs one")
         for name in (FILE_OF[self.launcher],) if self.launcher in FILE_OF else ():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from _pytest.compat import NOTSET
 
-from harness.addresses import PEERS
+from harness.addresses import PEERS, vantages_of
+from harness.keywords import may_match
 from harness.site import Service
 
 if TYPE_CHECKING:
@@ -32,6 +34,16 @@ def _plain_logins(scenario: Scenario, taken: bool) -> list[str]:
     return [name for name in begin_in_clear if (name in known) is taken]
 
 
+def _banned(scenario: Scenario, kept_out: bool) -> list[str]:
+    """The vantages that fail2ban is expected to keep out, or not: peers are not looked at."""
+    said = {name for word in scenario.settings.expect.bans for name in vantages_of(word)}
+    return [
+        name
+        for name in scenario.reachable
+        if not name.startswith(PEERS) and (name in said) is kept_out
+    ]
+
+
 # What a test may ask for beside its scenario, and the values that it then gets, one a test.
 VALUES: dict[str, Callable[[Scenario], Sequence[object]]] = {
     "vantage": lambda scenario: scenario.reachable,
@@ -50,6 +62,12 @@ VALUES: dict[str, Callable[[Scenario], Sequence[object]]] = {
     "closed_login": lambda scenario: _plain_logins(scenario, False),
     "plain_login": lambda scenario: _plain_logins(scenario, True),
     "closed_port": lambda scenario: scenario.closed_ports,
+    "forwarded_port": lambda scenario: scenario.forwarded_ports,
+    "outside_client": lambda scenario: [
+        name for name in scenario.table.vantages if name.startswith("outside")
+    ],
+    "banned_vantage": lambda scenario: _banned(scenario, True),
+    "unbanned_vantage": lambda scenario: _banned(scenario, False),
     "open_relay_vantage": lambda scenario: [
         name for name in scenario.reachable if name in scenario.relays_from
     ],
@@ -73,6 +91,8 @@ def parametrize(metafunc: pytest.Metafunc, scenarios: Sequence[Scenario]) -> Non
     if metafunc.definition.get_closest_marker("once_per_scenario"):
         scenarios = [each for each in scenarios if each.is_first]
     asked = [name for name in VALUES if name in metafunc.fixturenames]
+    if expression := metafunc.config.getoption("keyword"):
+        scenarios = [one for one in scenarios if _may_be_selected(metafunc, one, expression)]
     rows: list[tuple[Any, ...]] = [(scenario,) for scenario in scenarios]
     for name in asked:
         rows = [(*row, value) for row in rows for value in VALUES[name](row[0])]
@@ -86,10 +106,34 @@ def parametrize(metafunc: pytest.Metafunc, scenarios: Sequence[Scenario]) -> Non
     )
 
 
+@cache
+def _values_of(scenario: Scenario) -> frozenset[str]:
+    return frozenset(str(value) for values in VALUES.values() for value in values(scenario))
+
+
+def _may_be_selected(metafunc: pytest.Metafunc, scenario: Scenario, expression: str) -> bool:
+    """Whether `-k` can select any test of a function about a scenario variant."""
+    test = metafunc.definition
+    # Neither the session nor the project's folder count; the first two of the chain.
+    names = {scenario.id, *scenario.words, *(node.name for node in test.listchain()[2:])}
+    names |= {mark.name for mark in test.iter_markers()}
+    others = set(_values_of(scenario))
+    for mark in test.iter_markers("parametrize"):
+        others |= {str(value) for value in mark.args[1]}
+    return may_match(expression, names, others)
+
+
 def is_empty(item: pytest.Item) -> bool:
-    """Whether pytest made a test only to say that there is no scenario variant for it."""
+    """Whether there is nothing to test.
+
+    pytest makes a test only to say that there is no scenario variant for it, and one for every
+    service that a test names as `login`, whether the scenario publishes that or not.
+    """
     asked = getattr(item, "callspec", None)
-    return asked is not None and asked.params.get("scenario") is NOTSET
+    if asked is None or "scenario" not in asked.params:
+        return False
+    scenario = asked.params["scenario"]
+    return scenario is NOTSET or asked.params.get("login", "smtp") not in scenario.table.publish
 
 
 def places(items: Sequence[pytest.Item]) -> Callable[[pytest.Item], tuple[int, bool, int]]:

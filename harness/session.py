@@ -53,11 +53,18 @@ class Session:
         image: the mail server image's source.
         say: tells the user what is being done.
         at_once: how many deployments may exist at a time.
+        starting: how many of them may boot and start at a time, which keeps a core busy each.
         phases: tells the user of each phase of each deployment, where that is wanted.
     """
 
     def __init__(
-        self, run: Path, image: Image, say: Say, at_once: int, phases: Say | None = None
+        self,
+        run: Path,
+        image: Image,
+        say: Say,
+        at_once: int,
+        starting: int = 1,
+        phases: Say | None = None,
     ) -> None:
         self.run = run
         self.image = image
@@ -73,7 +80,7 @@ class Session:
         self._made: list[Deployment] = []
         self._ending: list[Future[list[str]]] = []
         self._closed = False
-        self._starting = threading.Semaphore(os.cpu_count() or 1)
+        self._starting = threading.Semaphore(starting)
         self._workers = ThreadPoolExecutor(at_once, thread_name_prefix="deploy")
         # Taking one down is mostly waiting as well: the next need not wait for it.
         self._undertaker = ThreadPoolExecutor(1, thread_name_prefix="undertaker")
@@ -173,7 +180,7 @@ class Session:
     def _new(self, scenario: Scenario) -> Deployment:
         if self._closed:
             raise MachineError(f"{scenario.id}: the run ended before its machine was made")
-        network = Network(scenario.interface, scenario.table.families)
+        network = Network(scenario.interface, scenario.table.families, scenario.second_interface)
         machine = self.golden.fork(self.keeper, f"m{next(self._count)}", network)
         observations = Observations(scenario.id, self.run / "observations.jsonl")
         observations.record("mail server", "image", str(self.image.label))

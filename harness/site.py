@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import ssl
 
+    from harness.machines.execution import Completed
     from harness.observations import Observations
     from harness.outside.sink import Sink
     from harness.vantage import Vantage
@@ -41,7 +42,7 @@ class Site:
     Attributes:
         hostname: the server's own name, as in its certificate and banner (`mail.example.com`).
         domain: the mail domain that it is responsible for (`example.com`).
-        address: the machine's IPv4 address, for address literals.
+        address: the machine's address, IPv4 where it has one, for address literals.
         accounts: its mailboxes; the first is the probes' recipient, the second their sender
             (the first again where there is only one).
         alias: an address of the domain that leads to the first mailbox, or None.
@@ -50,8 +51,10 @@ class Site:
         vantages: all places to connect from.
         outside_domain: a domain whose mail exchanger is the sink.
         sink: the recording mail exchanger of the outside world.
+        smart_host: the recording relay host of the outside world.
         tls: verifies certificates against the run's own CA, and host names.
         mail_log: returns the mail server's whole log so far.
+        execute: runs a command line where the mail server runs, in its container.
         observations: where facts go.
     """
 
@@ -65,8 +68,10 @@ class Site:
     vantages: Sequence[Vantage]
     outside_domain: str
     sink: Sink
+    smart_host: Sink
     tls: ssl.SSLContext
     mail_log: Callable[[], Awaitable[str]]
+    execute: Callable[[str], Awaitable[Completed]]
     observations: Observations
 
     @property

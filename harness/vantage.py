@@ -10,7 +10,7 @@ import asyncio
 import socket
 from collections import defaultdict
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -37,44 +37,12 @@ class Connector(Protocol):
 
 
 Turns = defaultdict[int, asyncio.Lock]
-"""For each port, what is held while a connection to it is opened."""
+"""For each port, what is held while a connection to it is opened; shared by a site's vantages.
 
-
-class OneAtATime:
-    """Opens the connections to a port one after the other, each when the last one was greeted.
-
-    slirp4netns listens with a backlog of one (seen: TcpExtListenOverflows). Of several clients at
-    once it leaves some connected to nothing, until the kernel tries again after 1, 3, 7 … s: no
-    way to treat a mail server's clients, but it would hide what the connections are made for.
-
-    Args:
-        connector: what opens them.
-        turns: shared by all places of a machine.
-    """
-
-    def __init__(self, connector: Connector, turns: Turns) -> None:
-        self._connector = connector
-        self._turns = turns
-
-    async def connect(self, host: str, port: int, source: str | None) -> socket.socket:
-        """See `Connector`."""
-        async with self._turns[port]:
-            sock = await self._connector.connect(host, port, source)
-            # Whoever was greeted was accepted. Behind implicit TLS the client speaks first.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(GREETED_WITHIN):
-                    await _readable(sock)
-        return sock
-
-
-async def _readable(sock: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
-    there = loop.create_future()
-    loop.add_reader(sock, there.cancel)
-    try:
-        await asyncio.wait([there])
-    finally:
-        loop.remove_reader(sock)
+slirp4netns listens with a backlog of one (seen: TcpExtListenOverflows). Of several clients at once
+it leaves some connected to nothing, until the kernel tries again after 1, 3, 7 … s: no way to
+treat a mail server's clients, but it would hide what the connections are made for.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +57,7 @@ class Vantage:
         source: the address that the client has, or None where the machine chooses it.
         connector: what opens the socket.
         ports: the machine's port → the one to connect to, where the target is not the machine.
+        turns: given where what forwards the ports cannot take several clients at once.
     """
 
     name: str
@@ -98,6 +67,7 @@ class Vantage:
     source: str | None
     connector: Connector
     ports: Mapping[int, int] | None = None
+    turns: Turns | None = None
 
     def leads_to(self, port: int) -> bool:
         """Whether a port of the machine has a counterpart on the target."""
@@ -115,6 +85,24 @@ class Vantage:
             TimeoutError: nothing answered within `within` seconds.
             OSError: the connection was refused or there is no way to the host.
         """
-        async with asyncio.timeout(within):
-            there = port if self.ports is None else self.ports[port]
-            return await self.connector.connect(self.target, there, self.source)
+        there = port if self.ports is None else self.ports[port]
+        # The wait for one's turn says nothing about the mail host.
+        async with self.turns[there] if self.turns is not None else nullcontext():
+            async with asyncio.timeout(within):
+                sock = await self.connector.connect(self.target, there, self.source)
+            if self.turns is not None:
+                # Whoever was greeted was accepted. Behind implicit TLS the client speaks first.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(GREETED_WITHIN):
+                        await _readable(sock)
+        return sock
+
+
+async def _readable(sock: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    there = loop.create_future()
+    loop.add_reader(sock, there.cancel)
+    try:
+        await asyncio.wait([there])
+    finally:
+        loop.remove_reader(sock)

@@ -3,6 +3,7 @@
                 outside namespace                        machine's namespace
     dns, exchanger, far clients on lo ─┐
     clients on the machine's network ──┴ ve-lan ═══════ enp1s0  systemd, sshd, podman …
+    a neighbour on another network ───── ve-second ════ (enp2s0, where it is asked for)
 
 There is no route from the outside namespace to the computer's real network.
 """
@@ -58,6 +59,10 @@ class ContainerSpec:
         far: addresses of the outside that the machine reaches through its gateway.
         devices: folder with the nodes of `DEVICES`.
         console: file that the machine's console is written to.
+        second_interface: the name of another network interface, or None; no route leads there
+            but that to its own network.
+        second_inside: the machine's addresses on it, with prefix lengths.
+        second_lan: the outside's addresses on its network, with prefix lengths.
     """
 
     name: str
@@ -69,6 +74,9 @@ class ContainerSpec:
     far: Sequence[str]
     devices: Path
     console: Path
+    second_interface: str | None = None
+    second_inside: Sequence[str] = ()
+    second_lan: Sequence[str] = ()
 
 
 @dataclass
@@ -112,14 +120,22 @@ class Container:
         # has no usable link-local address, and pasta never learns of one that comes later.
         for namespace in (self.inside, self.outside):
             netns.set_default(namespace, "ipv6/conf/default/dad_transmits", "0")
+        links = [("ve-lan", spec.interface, spec.lan, spec.inside)]
+        if spec.second_interface is not None:
+            links += [("ve-second", spec.second_interface, spec.second_lan, spec.second_inside)]
         await _ip(
-            f"link add ve-lan type veth peer name {spec.interface} netns {self.inside}\n"
-            + netns.addresses_script("ve-lan", spec.lan),
+            "".join(
+                f"link add {device} type veth peer name {interface} netns {self.inside}\n"
+                + netns.addresses_script(device, lan)
+                for device, interface, lan, _ in links
+            ),
             self.outside,
         )
         await _ip(
             "link set lo up\n"
-            + netns.addresses_script(spec.interface, spec.inside)
+            + "".join(
+                netns.addresses_script(interface, inside) for _, interface, _, inside in links
+            )
             + "".join(f"route add default via {gateway}\n" for gateway in spec.gateways),
             self.inside,
         )
@@ -170,7 +186,8 @@ class Container:
                 return
             await _ip(f"netns delete {self.inside}\n")
             # The link goes with the last user of the namespace, a moment later.
-            await _ip("link delete ve-lan\n", self.outside, may_fail=True)
+            for device in ("ve-lan", "ve-second"):
+                await _ip(f"link delete {device}\n", self.outside, may_fail=True)
             await self._boot()
 
     async def halted(self) -> int:

@@ -9,6 +9,10 @@ from harness.machines.base import BaseMachine
 from harness.machines.execution import Completed
 from harness.scenario import Scenario
 
+START_WITHIN = 120.0
+"""Seconds until a launcher must have started or stopped it: systemd gives up after 90 s by default
+and says why, a mail server takes 25 s to stop."""
+
 
 class Launcher(ABC):
     """Starts and stops one scenario's mail server on one machine, as its operator would.
@@ -21,6 +25,11 @@ class Launcher(ABC):
         self.scenario = scenario
         self.machine = machine
         self.user = "root" if scenario.table.user == "root" else machine.user
+
+    @property
+    def start_within(self) -> float:
+        """Seconds until the launcher must have started it, as the scenario says or by default."""
+        return self.scenario.settings.expect.within or START_WITHIN
 
     @abstractmethod
     def start(self) -> None:

@@ -11,8 +11,6 @@ from harness.scenario_table import FILE_OF
 
 RESTARTS = 2
 """A container that podman has restarted so often is in a loop: it exits at once."""
-START_WITHIN = 120.0
-"""Seconds until the launcher must have started it, or stopped it: a mail server takes 25."""
 
 
 class ContainerLauncher(Launcher):
@@ -31,7 +29,7 @@ class ContainerLauncher(Launcher):
         """
         folder = str(PurePosixPath(self.scenario.place[self.file]).parent)
         # Quotes would keep the shell from knowing what ~ stands for.
-        self.machine.succeed(f"cd {folder} && {command}", self.user, START_WITHIN)
+        self.machine.succeed(f"cd {folder} && {command}", self.user, self.start_within)
 
     def trouble(self) -> str:
         """Tell a container that has exited, or that starts over and over again."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harness.launchers.base import Launcher
+from harness.errors import CommandError
+from harness.launchers.base import START_WITHIN, Launcher
 
 RESTARTS = 2
 """A unit that systemd has restarted so often is in a loop: the container exits at once."""
@@ -22,17 +23,24 @@ class Quadlet(Launcher):
 
     def start(self) -> None:
         """Have the unit generated and start it."""
-        unit = self._unit
-        self.machine.succeed(
-            f"{self._systemctl} daemon-reload && {self._systemctl} start {unit}",
-            self.user,
-            # systemd gives up after 90 s by default and says why.
-            within=120,
-        )
+        try:
+            self.machine.succeed(
+                f"{self._systemctl} daemon-reload && {self._systemctl} start {self._unit}",
+                self.user,
+                self.start_within,
+            )
+        except CommandError as error:
+            # One that has not ended says nothing: what it waits for is another unit.
+            jobs = self.machine.run(f"{self._systemctl} list-jobs --plain --no-legend", self.user)
+            if not jobs.stdout.strip():
+                raise
+            raise CommandError(
+                f"{error.message}\nsystemd's jobs:\n{jobs.stdout.rstrip()}", error.hint
+            ) from None
 
     def stop(self) -> None:
         """Stop the unit, which also removes the container."""
-        self.machine.succeed(f"{self._systemctl} stop {self._unit}", self.user, within=120)
+        self.machine.succeed(f"{self._systemctl} stop {self._unit}", self.user, START_WITHIN)
 
     def trouble(self) -> str:
         """Tell a unit that has failed, or that starts over and over again."""

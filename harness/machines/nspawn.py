@@ -32,10 +32,17 @@ _TERMINAL = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\].*?(\x07|\x1b\\)|[@-Z\\^_])"
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What a machine's network is like: its interface's name, and the IP versions that it has."""
+    """What a machine's network is like.
+
+    Attributes:
+        interface: the name of its network interface, which has the default routes.
+        families: the IP versions that it has.
+        second: the name of another interface, on a network of its own, or None.
+    """
 
     interface: str = addresses.INTERFACE
     families: tuple[Family, ...] = (4, 6)
+    second: str | None = None
 
 
 class Namespace(Outside):
@@ -131,7 +138,16 @@ class NspawnMachine(BaseMachine):
                 ],
                 far=[addresses.DNS[f] for f in every]
                 + [addresses.EXCHANGER[f] for f in every]
+                + [addresses.SMART_HOST[f] for f in every]
                 + [client.addresses[f] for client in clients if not client.on_lan for f in every],
+                second_interface=self.network.second,
+                second_inside=[
+                    f"{addresses.SECOND[f]}/{addresses.SECOND_PREFIX[f]}" for f in families
+                ],
+                second_lan=[
+                    f"{addresses.SECOND_NEIGHBOUR[f]}/{addresses.SECOND_PREFIX[f]}"
+                    for f in families
+                ],
             )
         except OSError as error:
             raise HostError(

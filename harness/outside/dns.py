@@ -103,6 +103,7 @@ def outside_world(
     sink_hostname: str,
     sink_addresses: Sequence[str],
     clients: Mapping[str, str | None] | None = None,
+    hosts: Mapping[str, Sequence[str]] | None = None,
 ) -> Zone:
     """The record set of the outside world.
 
@@ -115,6 +116,7 @@ def outside_world(
         sink_addresses: the sink's addresses.
         clients: a client's address → its name, forward-confirmed by an A or AAAA record; a
             name that ends in `!` gets a PTR record but no forward one, None gets nothing.
+        hosts: other computers' names → their addresses, which get PTR records too.
     """
     zone = Zone()
     clients = clients or {}
@@ -136,11 +138,12 @@ def outside_world(
         # address SPF saw is read from the headers.
         allowed = [f"ip{6 if ':' in one else 4}:{one}" for one in (*sink_addresses, *clients)]
         zone.add(outside, "TXT", _txt(" ".join(["v=spf1", *allowed, "~all"])))
-    for address in sink_addresses:
-        host(sink_hostname, address)
-    for address, name in clients.items():
-        if name is not None:
-            host(name.rstrip("!"), address, forward=not name.endswith("!"))
+    for name, of_name in {sink_hostname: sink_addresses, **(hosts or {})}.items():
+        for address in of_name:
+            host(name, address)
+    for address, client in clients.items():
+        if client is not None:
+            host(client.rstrip("!"), address, forward=not client.endswith("!"))
     return zone
 
 

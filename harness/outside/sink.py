@@ -35,6 +35,7 @@ class Arrival:
         recipients: the envelope recipients, in the order in which they were given.
         content: the message in bytes with CRLF line ends, dot-unstuffed.
         login: the user that the client logged in as, or None.
+        encrypted: whether it came over TLS.
     """
 
     at: float
@@ -44,6 +45,7 @@ class Arrival:
     recipients: tuple[str, ...]
     content: bytes
     login: str | None = None
+    encrypted: bool = False
 
     @property
     def header_section(self) -> bytes:
@@ -165,6 +167,7 @@ class Sink:
                 recipients=tuple(envelope.rcpt_tos),
                 content=content,
                 login=login.decode(errors="replace") if isinstance(login, bytes) else None,
+                encrypted=session.ssl is not None,
             )
         )
         return "250 2.0.0 kept"

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import get_args
 
 from harness import addresses
 from harness.loop import wait_for
 from harness.machines.base import BaseMachine
+from harness.outside import smart_host
 from harness.outside.dns import Dns, outside_world
 from harness.outside.sink import Sink
-from harness.vantage import Connector, Family, OneAtATime, Turns, Vantage
+from harness.vantage import Family, Turns, Vantage
 
 DOMAIN = "outside.example"
 """The domain whose mail exchanger is the sink."""
@@ -30,20 +29,29 @@ class World:
         machine: already started, so that its outside exists.
         hostname: the mail server's own name.
         domain: the mail domain that it is responsible for.
+        families: the IP versions that the machine has; only its addresses in them are in DNS.
 
     Attributes:
         dns: the name server, and what was asked of it.
         sink: the mail exchanger, and what arrived there.
+        smart_host: the relay host for those who have a login there, and what arrived there.
     """
 
-    def __init__(self, machine: BaseMachine, hostname: str, domain: str) -> None:
+    def __init__(
+        self,
+        machine: BaseMachine,
+        hostname: str,
+        domain: str,
+        families: Sequence[Family] = _FAMILIES,
+    ) -> None:
         self.machine = machine
         self.sink = Sink(hostname=EXCHANGER)
+        self.smart_host = smart_host.smart_host()
         self.dns = Dns(
             outside_world(
                 hostname=hostname,
                 domain=domain,
-                addresses=[machine.address[family] for family in _FAMILIES],
+                addresses=[machine.address[family] for family in families],
                 outside_domains=[DOMAIN],
                 sink_hostname=EXCHANGER,
                 sink_addresses=[addresses.EXCHANGER[family] for family in _FAMILIES],
@@ -52,6 +60,7 @@ class World:
                     for client in addresses.CLIENTS
                     for family in _FAMILIES
                 },
+                hosts={smart_host.HOSTNAME: list(addresses.SMART_HOST.values())},
             )
         )
 
@@ -67,30 +76,33 @@ class World:
             for f in _FAMILIES
             for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)
         ]
-        mail = [
-            outside.open_socket(_AF[f], socket.SOCK_STREAM, (addresses.EXCHANGER[f], 25), True)
-            for f in _FAMILIES
-        ]
+        mail, relay = (
+            [
+                outside.open_socket(_AF[f], socket.SOCK_STREAM, (at[f], port), True)
+                for f in _FAMILIES
+            ]
+            for at, port in (
+                (addresses.EXCHANGER, 25),
+                (addresses.SMART_HOST, smart_host.PORT),
+            )
+        )
         wait_for(self.dns.serve(*names))
         wait_for(self.sink.serve(*mail))
+        wait_for(self.smart_host.serve(*relay))
 
     def close(self) -> None:
         """Stop answering."""
+        wait_for(self.smart_host.close())
         wait_for(self.sink.close())
         wait_for(self.dns.close())
 
-    def vantages(self, families: Sequence[Family], one_at_a_time: bool) -> list[Vantage]:
+    def vantages(self, families: Sequence[Family], turns: Turns | None) -> list[Vantage]:
         """Every place to connect to the machine from, outside and inside.
 
         Args:
             families: the IP versions that the machine has.
-            one_at_a_time: whether connections must not be opened at the same time.
+            turns: given where what forwards the ports cannot take several clients at once.
         """
-        outwards: Connector = self.machine.outside
-        inwards: Connector = self.machine.shell
-        if one_at_a_time:
-            turns: Turns = defaultdict(asyncio.Lock)
-            outwards, inwards = OneAtATime(outwards, turns), OneAtATime(inwards, turns)
         outside = [
             Vantage(
                 f"{client.place}_v{family}",
@@ -98,13 +110,22 @@ class World:
                 family,
                 self.machine.address[family],
                 client.addresses[family],
-                outwards,
+                self.machine.outside,
+                turns=turns,
             )
             for client in addresses.CLIENTS
             for family in families
         ]
         return outside + [
-            Vantage(f"{place}_v{family}", place, family, target[family], None, inwards)
+            Vantage(
+                f"{place}_v{family}",
+                place,
+                family,
+                target[family],
+                None,
+                self.machine.shell,
+                turns=turns,
+            )
             for place, target in (
                 ("localhost", addresses.LOCALHOST),
                 ("self", self.machine.address),

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from harness.probes.auth import observe_bad_logins, observe_good_logins, observe_plaintext_auth
+from harness.probes.bans import observe_bans
 from harness.probes.client_address import (
     observe_imap_clients,
     observe_smtp_clients,
@@ -19,6 +20,7 @@ from harness.probes.places import main_client
 from harness.probes.ports import observe_ports
 from harness.probes.relay import observe_relay
 from harness.probes.run import Run, running
+from harness.probes.smart_host import observe_smart_host
 from harness.probes.tls import observe_tls
 
 if TYPE_CHECKING:
@@ -64,8 +66,8 @@ SUITES: Mapping[Checks, Callable[[Site], Awaitable[None]]] = {
     "matrix": observe,
     "ports": observe_reachability,
     "start": observe_nothing,
-    "bans": observe_nothing,
-    "smart_host": observe_nothing,
+    "bans": observe_bans,
+    "smart_host": observe_smart_host,
     "id_map": observe_nothing,
 }
 """What is observed of a variant, by what it is there to show."""

@@ -82,9 +82,9 @@ def _of(facts: Sequence[Fact], kind: str) -> list[Fact]:
 
 def _ports(facts: Sequence[Fact]) -> Text:
     """How many of the published ports answered where they should, over all vantages."""
-    reachable = _reachable(facts)
+    known = _reachable(facts)
     published = [fact for fact in _of(facts, "port") if fact["evidence"].get("service")]
-    expected = [fact for fact in published if not reachable or fact["vantage"] in reachable]
+    expected = [fact for fact in published if known is None or fact["vantage"] in known]
     answering = sum(fact["outcome"] == "answers" for fact in expected)
     elsewhere = sum(fact["outcome"] == "answers" for fact in published) - answering
     if not published:
@@ -94,9 +94,10 @@ def _ports(facts: Sequence[Fact]) -> Text:
     return Text(f"{answering}/{len(expected)}{surplus}", style="green" if good else "bold red")
 
 
-def _reachable(facts: Sequence[Fact]) -> set[str]:
-    """The vantages from which the ports are expected to answer; empty where that is not noted."""
-    return {name for fact in _of(facts, "scenario") for name in fact["evidence"]["vantages"]}
+def _reachable(facts: Sequence[Fact]) -> set[str] | None:
+    """The vantages from which the ports are expected to answer; None where that is not noted."""
+    noted = _of(facts, "scenario")
+    return {name for fact in noted for name in fact["evidence"]["vantages"]} if noted else None
 
 
 def _addresses(facts: Sequence[Fact]) -> dict[str, set[str]]:

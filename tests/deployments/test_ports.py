@@ -37,6 +37,13 @@ def test_unpublished_port_is_closed(
     judge.port_is_closed(observations, machine_vantage, closed_port)
 
 
+@pytest.mark.checks("matrix", "ports")
+def test_forwarded_port_itself_is_closed_outside(
+    scenario: Scenario, observations: Observations, forwarded_port: int, outside_client: str
+) -> None:
+    judge.port_is_closed(observations, outside_client, forwarded_port)
+
+
 def test_certificate_is_the_operators(
     scenario: Scenario, observations: Observations, service: Service, tls_vantage: str
 ) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ import aiosmtplib
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
+from harness.machines.execution import Completed
 from harness.observations import Observations
 from harness.outside.sink import Sink
 from harness.site import Account, Service, Site
@@ -310,6 +311,7 @@ async def deployment(
     behaviour: Behaviour | None = None,
     vantages: list[Vantage] | None = None,
     certificate_name: str = HOSTNAME,
+    execute: Callable[[str], Awaitable[Completed]] | None = None,
 ) -> AsyncIterator[Site]:
     """A running mail server, its outside world, and the `Site` that describes both."""
     authority = trustme.CA()
@@ -360,8 +362,10 @@ async def deployment(
             vantages=vantages or [vantage(), vantage("localhost_v4")],
             outside_domain=OUTSIDE,
             sink=sink,
+            smart_host=Sink(),
             tls=trusting,
             mail_log=mail_log,
+            execute=execute or nothing_runs,
             observations=Observations("test"),
         )
     finally:
@@ -371,6 +375,11 @@ async def deployment(
         for transport in server.transports:
             transport.abort()
         await end_leftovers()
+
+
+async def nothing_runs(command: str) -> Completed:
+    """A container in which no command exists."""
+    return Completed(command, "", "not found", 127, 0.0)
 
 
 async def end_leftovers() -> None:

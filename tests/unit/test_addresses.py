@@ -23,6 +23,9 @@ def all_addresses(family: Family) -> list[str]:
         addresses.GATEWAY[family],
         addresses.DNS[family],
         addresses.EXCHANGER[family],
+        addresses.SMART_HOST[family],
+        addresses.SECOND[family],
+        addresses.SECOND_NEIGHBOUR[family],
         *(client.addresses[family] for client in addresses.CLIENTS),
     ]
 
@@ -43,8 +46,19 @@ def test_exactly_the_clients_of_the_lan_share_the_machines_network() -> None:
         for client in addresses.CLIENTS:
             inside = ip_address(client.addresses[family]) in network  # type: ignore[operator]
             assert inside == client.on_lan, client
-        for far in (addresses.DNS[family], addresses.EXCHANGER[family]):
+        for far in (
+            addresses.DNS[family],
+            addresses.EXCHANGER[family],
+            addresses.SMART_HOST[family],
+        ):
             assert ip_address(far) not in network  # type: ignore[operator]
+
+
+def test_the_second_network_is_apart_from_the_machines_own_and_from_the_far_addresses() -> None:
+    for family in FAMILIES:
+        second = ip_interface(f"{addresses.SECOND[family]}/{addresses.SECOND_PREFIX[family]}")
+        on_it = {text for text in all_addresses(family) if ip_address(text) in second.network}
+        assert on_it == {addresses.SECOND[family], addresses.SECOND_NEIGHBOUR[family]}
 
 
 def test_a_client_beyond_the_lan_is_beyond_the_sixteen_bits_that_permit_host_trusts() -> None:

@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 from keeper_support import ROOT_ONLY, child, left_of, loop_devices, store_of, until
 
+from harness.addresses import GATEWAY, SECOND_NEIGHBOUR
 from harness.errors import HostError
 from harness.keeper import cgroups, client
 from harness.keeper.client import Keeper
-from harness.machines.nspawn import NspawnMachine
+from harness.machines.nspawn import Network, NspawnMachine
 from harness.machines.shell import Login
 
 pytestmark = ROOT_ONLY
@@ -115,11 +116,11 @@ def busy(keeper: Keeper) -> list[threading.Thread]:
     return threads
 
 
-def machine_of(keeper: Keeper, name: str = "m1") -> NspawnMachine:
+def machine_of(keeper: Keeper, name: str = "m1", network: Network | None = None) -> NspawnMachine:
     """A machine of an empty subvolume: it has all that a machine has, and ends at once."""
     if keeper.call("stamp", name="empty")["stamp"] is None:
         keeper.call("bootstrap", name="e", final="empty", command=["true"], notes={})
-    return NspawnMachine(keeper, name, "empty", Login(Path("none"), None), {}, "nobody")
+    return NspawnMachine(keeper, name, "empty", Login(Path("none"), None), {}, "nobody", network)
 
 
 def raw(keeper: Keeper, data: bytes) -> bytes:
@@ -476,6 +477,36 @@ def test_a_socket_of_a_machine_is_in_its_namespace_and_not_in_this_one(keeper: K
     with pytest.raises(OSError, match="Cannot assign"):
         keeper.open_socket("m1", socket.AF_INET, socket.SOCK_STREAM, ("192.0.2.77", 0))
     assert machine.destroy() == []
+
+
+def test_a_second_interface_is_on_a_network_of_its_own(keeper: Keeper) -> None:
+    network = Network(second="enp2s0")
+    alone, both = machine_of(keeper), machine_of(keeper, "m2", network)
+    for machine in (alone, both):
+        machine.start()
+    for neighbour in SECOND_NEIGHBOUR.values():
+        family = socket.AF_INET6 if ":" in neighbour else socket.AF_INET
+        with keeper.open_socket("m2", family, socket.SOCK_STREAM, (neighbour, 0)) as there:
+            assert there.getsockname()[0] == neighbour
+        with pytest.raises(OSError, match="Cannot assign"):
+            keeper.open_socket("m1", family, socket.SOCK_STREAM, (neighbour, 0))
+    for machine in (alone, both):
+        assert machine.destroy() == []
+
+
+def test_a_machine_has_addresses_of_its_ip_versions_only(keeper: Keeper) -> None:
+    for family, other in ((4, 6), (6, 4)):
+        machine = machine_of(keeper, f"m{family}", Network(families=(family,)))
+        machine.start()
+        for version in (4, 6):
+            kind = socket.AF_INET6 if version == 6 else socket.AF_INET
+            gateway = (GATEWAY[version], 0)
+            if version == other:
+                with pytest.raises(OSError, match="Cannot assign"):
+                    keeper.open_socket(machine.name, kind, socket.SOCK_STREAM, gateway)
+            else:
+                keeper.open_socket(machine.name, kind, socket.SOCK_STREAM, gateway).close()
+        assert machine.destroy() == []
 
 
 # -- rights ----------------------------------------------------------------------------------------

@@ -90,6 +90,15 @@ def test_unanswered_port_counts_as_published(tmp_path: Path) -> None:
     assert "4/5" in summary(tmp_path)
 
 
+def test_where_nothing_is_expected_to_answer_only_an_answer_counts(tmp_path: Path) -> None:
+    seen = Observations("demo-first", tmp_path / "observations.jsonl")
+    seen.record("scenario", "reachable", "0", vantages=[], checks="ports")
+    seen.record("port", "25", "refused", "localhost_v4", service="smtp")
+    assert "0/0 " in summary(tmp_path)
+    seen.record("port", "25", "answers", "outside_far_v4", service="smtp")
+    assert "0/0+1" in summary(tmp_path)
+
+
 def test_line_that_a_killed_run_left_half_written_is_not_read(tmp_path: Path) -> None:
     observed(tmp_path)
     with (tmp_path / "observations.jsonl").open("a") as file:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -168,6 +169,92 @@ def test_a_good_scenario_is_loaded_with_all_its_variants(tmp_path: Path) -> None
         ("variants.first", "variants.First", ["variants: 'First'", "lower case"]),
         ("variants.first", "variants.a-b", ["variants: 'a-b'", "underscores"]),
         ("variants.first", 'variants.""', ["variants: ''"]),
+        # The machine's network.
+        (
+            'unit = "dms"',
+            'unit = "dms"\nsecond_interface = "Eth1"',
+            ["second_interface: 'Eth1' has not the form of enp2s0"],
+        ),
+        (
+            'unit = "dms"',
+            'unit = "dms"\nsecond_interface = "enp1s0"',
+            ["variants.first: interface and second_interface are both enp1s0", "another name"],
+        ),
+        (
+            'expect.why = "nobody"',
+            'interface = "eth 0"\nexpect.why = "nobody"',
+            ["variants.first.interface: 'eth 0' has not the form of enp2s0"],
+        ),
+        (
+            'expect.why = "nobody"',
+            'interface = "a"\nsecond_interface = "eth0"\nexpect.why = "nobody"',
+            ["variants.first.interface: 'a' has not the form of"],
+        ),
+        ('unit = "dms"', 'unit = "dms"\nfamilies = [4, 4]', ["families: [4, 4]", "each once"]),
+        ('unit = "dms"', 'unit = "dms"\nfamilies = []', ["families: ", "at least 1"]),
+        ('unit = "dms"', 'unit = "dms"\nfamilies = [5]', ["families.0: ", "4 or 6", "not 5"]),
+        # Ports that the firewall leads to.
+        (
+            "[place]",
+            "[forwarded]\nimap = 10143\n[place]",
+            ["forwarded.imap: publish has no imap", "it has smtp, imaps"],
+        ),
+        (
+            "[place]",
+            "[forwarded]\nsmtp = 993\n[place]",
+            ["forwarded.smtp: 993 is published itself", "leave it out"],
+        ),
+        (
+            "[place]",
+            "[forwarded]\nsmtp = 10025\nimaps = 10025\n[place]",
+            ["forwarded: port 10025 can lead to one of smtp, imaps only"],
+        ),
+        ("[place]", "[forwarded]\npop3 = 10110\n[place]", ["forwarded.pop3: ", "not 'pop3'"]),
+        # Failures that are expected, and user namespaces.
+        ('"the /16"', '"x"\nexpect.within = 5', ["second_1.expect: within:", "say with what in"]),
+        ('"the /16"', '"x"\nexpect.fails = "("', ["second_1.expect.fails: '('", "no regular"]),
+        (
+            '"the /16"',
+            '"x"\nexpect.fails = "x"\nexpect.within = 0',
+            ["second_1.expect.within: ", "greater than 0"],
+        ),
+        (
+            '"the /16"',
+            '"x"\n[variants.second_1.expect.id_map]\nrows = [[0, 0, 1]]\nuser_is = 0\n'
+            "copies_image = false",
+            ["variants.second_1: expect.id_map: is looked at only with checks = 'id_map'"],
+        ),
+        (
+            '"the /16"',
+            '"x"\nchecks = "id_map"',
+            ["variants.second_1: expect.id_map: is missing; checks = 'id_map'"],
+        ),
+        (
+            '"the /16"',
+            '"x"\nexpect.id_map = { rowz = [], user_is = 0, copies_image = false }',
+            ["expect.id_map.rowz: there is no such key; 'rows' is one", "id_map.rows: is missing"],
+        ),
+        (
+            '"the /16"',
+            '"x"\nexpect.id_map = { rows = [[0, 0]], user_is = 0, copies_image = false }',
+            ["second_1.expect.id_map.rows.0.2: is missing"],
+        ),
+        (
+            '"the /16"',
+            '"x"\nexpect.id_map = { rows = [[0, 0, 9], [5, 9, 9]], user_is = 0, '
+            "copies_image = false }",
+            ["second_1.expect.id_map: rows: 5 is mapped twice", "not in order"],
+        ),
+        (
+            '"the /16"',
+            '"x"\nexpect.id_map = { rows = [[0, 0, 9]], user_is = 9, copies_image = false }',
+            ["second_1.expect.id_map: user_is: no row has 9"],
+        ),
+        (
+            'env_file = "mailserver.env"\n',
+            "",
+            ["variants.second_1.env: there is no `env_file`", "name one, or place a file"],
+        ),
         # Files.
         ('"mailserver.env"', '"mail.env"', ["env_file names 'mail.env'", "there are:", "config"]),
         ('"mailserver.env"', '"config"', ["env_file names 'config'"]),
@@ -322,8 +409,61 @@ def test_own_and_machine_mean_an_address_of_the_clients_family(tmp_path: Path) -
     assert scenario.client_address("self_v6") == (MACHINE[6], "mapped")
 
 
+def test_the_firewalls_ports_are_listened_on_instead_of_the_published_ones(
+    tmp_path: Path,
+) -> None:
+    plain = load(folder(tmp_path))[0]
+    assert plain.listening_ports == {25, 993}
+    assert plain.forwarded_ports == []
+    text = GOOD.replace("[place]", "[forwarded]\nsmtp = 10025\n[place]")
+    scenario = load(folder(tmp_path, text, "forwarded"))[0]
+    assert scenario.listening_ports == {10025, 993}
+    assert scenario.forwarded_ports == [10025]
+    assert 25 not in scenario.closed_ports
+
+
+@pytest.mark.parametrize(
+    ("unanswered", "family"),
+    [((), 4), (("outside_v6",), 4), (("outside_v4",), 6), (("outside",), None)],
+)
+def test_over_which_ip_version_somebody_outside_gets_through(
+    tmp_path: Path, unanswered: tuple[str, ...], family: int | None
+) -> None:
+    rules = "".join(
+        f'[[variants.first.client_address]]\nof = "{word}"\nis = "timeout"\nwhy = "dropped"\n'
+        for word in unanswered
+    )
+    scenario = load(folder(tmp_path, GOOD + rules))[0]
+    assert scenario.outside_family == family
+
+
+def test_a_variant_may_have_interfaces_of_its_own(tmp_path: Path) -> None:
+    text = GOOD.replace(
+        'expect.why = "nobody"',
+        'interface = "eth0"\nsecond_interface = "eth1"\nexpect.why = "nobody"',
+    )
+    first, second = load(folder(tmp_path, text))
+    assert (first.interface, first.second_interface) == ("eth0", "eth1")
+    assert (second.interface, second.second_interface) == ("enp1s0", None)
+
+
 def test_a_variants_settings_follow_the_files_own_text(second: Scenario) -> None:
     first = load(second.folder)[0]
     assert first.environment() == ENVIRONMENT
     assert second.environment() == (ENVIRONMENT + "\n# second_1\nPERMIT_DOCKER=host\nOTHER=a b\n")
     assert (second.folder / "mailserver.env").read_text() == ENVIRONMENT
+
+
+def test_without_an_environment_file_there_is_no_environment(tmp_path: Path) -> None:
+    text = GOOD.replace('env_file = "mailserver.env"\n', "")
+    text = text.replace('env = { PERMIT_DOCKER = "host", OTHER = "a b" }\n', "")
+    first, second = load(folder(tmp_path, text))
+    assert (first.table.env_file, first.environment(), second.environment()) == (None, "", "")
+
+
+def test_the_verbatim_scenario_has_the_guides_own_file() -> None:
+    # The example of docs/content/config/advanced/podman.md, section "Rootless Quadlet".
+    file = Path(__file__).parents[2] / "scenarios/rootless_guide_verbatim/dms.container"
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == (
+        "444ad5a150a3c0c556c3bbb716efc85b77abc4b5b06f4f8f9cde7672ab72b043"
+    )

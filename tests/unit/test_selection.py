@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.scenario import load_all
-from harness.scheduling import PerScenario, suggested_deployments
+from harness.scheduling import scope_of, share_of, suggested_deployments
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = load_all(ROOT / "scenarios")
@@ -79,7 +79,7 @@ def test_dimensions_select_what_their_names_do_not_say() -> None:
     }
     selected = {
         name.partition("[")[2].partition("-")[0]
-        for name in collect("-k", "rootless_pasta and comes_up")
+        for name in collect("-k", "rootless_pasta and (comes_up or not_come_up)")
     }
     assert selected == pasta
     assert "rootless_compose_pasta" in selected
@@ -95,11 +95,14 @@ def test_mistake_in_a_scenario_is_one_clear_error(tmp_path: Path) -> None:
 
 
 def test_xdist_keeps_a_variant_on_one_worker(everything: list[str]) -> None:
-    split = PerScenario._split_scope
-    scopes = {split(None, name) for name in everything}  # type: ignore[arg-type] # uses no state
-    assert scopes == set(VARIANTS)
+    scopes = list(dict.fromkeys(scope_of(name) for name in everything))
+    assert set(scopes) == set(VARIANTS)
     apart = "tests/unit/test_x.py::test_y[a-b-c]"
-    assert split(None, apart) == apart  # type: ignore[arg-type] # as above
+    assert scope_of(apart) == apart
+    shares = [share_of([apart, *scopes], worker, 2) for worker in ("gw0", "gw1")]
+    assert sorted(shares[0] + shares[1]) == sorted(scopes)
+    assert abs(len(shares[0]) - len(shares[1])) <= 1
+    assert share_of(scopes, "gw2", 2) == shares[0]  # in the place of the first
 
 
 def test_there_is_always_room_for_one_deployment() -> None:
