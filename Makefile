@@ -1,4 +1,4 @@
-# make run     the main job; K=... selects scenarios as pytest -k does
+# make run     the main job; K=... selects scenarios as pytest -k does, N=... is pytest's -n
 # make test    everything that proves the project, linters and types included
 # Both build on `make setup`, which installs what is needed and builds the machine image.
 
@@ -11,7 +11,7 @@ CORES := $(shell nproc)
 .PHONY: run test setup venv lint unit deployments integration bench clean
 
 run: setup
-	$(PYTEST) -k '$(K)'
+	$(PYTEST) -k '$(K)' $(if $(N),-n $(N))
 
 # One after the other: each keeps all cores busy by itself.
 test: lint unit deployments integration
@@ -31,7 +31,7 @@ unit: venv
 	$(PYTEST) tests/unit -q -n $(CORES)
 
 deployments: setup
-	$(PYTEST) tests/deployments
+	$(PYTEST) tests/deployments -q -n auto
 
 integration: setup
 	$(PYTEST) tests/integration -v

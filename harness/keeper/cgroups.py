@@ -102,6 +102,16 @@ def remove(name: str) -> bool:
     Raises:
         OSError: something in it does not die.
     """
+    there = _kill_and_remove(name)
+    for root in v1_roots():
+        _remove_empty(root / PARENT / name)
+    for root in (path_of(name).parent.parent, *v1_roots()):
+        with contextlib.suppress(OSError):  # there is none, or another machine's is in it
+            (root / PARENT).rmdir()
+    return there
+
+
+def _kill_and_remove(name: str) -> bool:
     path = path_of(name)
     try:
         (path / "cgroup.kill").write_text("1", encoding="ascii")
@@ -121,11 +131,6 @@ def remove(name: str) -> bool:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.005)
-    for root in v1_roots():
-        _remove_empty(root / PARENT / name)
-    for root in (path.parent.parent, *v1_roots()):
-        with contextlib.suppress(OSError):  # there is none, or another machine's is in it
-            (root / PARENT).rmdir()
     return True
 
 

@@ -37,6 +37,7 @@ OUTSIDE = [vantage for vantage in EVERYWHERE if vantage.startswith("outside")]
 LAN = ["outside_lan_a_v4", "outside_lan_a_v6"]
 TLS_CLIENTS = [*LAN, "localhost_v4", "localhost_v6"]
 LOGIN_CLIENTS = ["outside_lan_a_v4", "localhost_v4"]
+LATECOMERS = [vantage for vantage in EVERYWHERE if vantage not in LOGIN_CLIENTS]
 SERVICES = ["smtp", "imap", "submissions", "submission", "imaps"]
 LOGINS = ["submission", "submissions", "imap", "imaps"]
 
@@ -57,7 +58,7 @@ FAILS: Mapping[str, set[str]] = {
     "container_never_ready": cases("test_mail_server_comes_up"),
     # Every 5xx of Postfix is a 4xx, that of a login included; Dovecot's own refusals stay.
     "deferring": {
-        *cases("test_bad_password_is_refused", ["submission", "submissions"], LOGIN_CLIENTS),
+        *cases("test_bad_password_is_refused", LOGIN_CLIENTS, ["submission", "submissions"]),
         *cases("test_mail_to_unknown_mailbox_is_refused"),
         *cases("test_no_strangers_mail_is_relayed", EVERYWHERE),
     },
@@ -66,10 +67,12 @@ FAILS: Mapping[str, set[str]] = {
         # greets, on 587 after STARTTLS, and gives up; 25 knows no logins.
         *cases("test_published_port_answers", EVERYWHERE, ["imap", "imaps", "submissions"]),
         *cases("test_certificate_is_the_operators", TLS_CLIENTS, LOGINS),
-        *cases("test_good_password_is_accepted", LOGINS, LOGIN_CLIENTS),
-        *cases("test_bad_password_is_refused", LOGINS, LOGIN_CLIENTS),
+        *cases("test_good_password_is_accepted", LOGIN_CLIENTS, LOGINS),
+        *cases("test_bad_password_is_refused", LOGIN_CLIENTS, LOGINS),
         *cases("test_logged_client_address", EVERYWHERE, ["submission", "imaps"]),
-        # A process of Postfix's that gave up makes its service pause: 587 is silent for a minute.
+        # A process of Postfix's that gave up makes its service pause: 587 is silent for a minute,
+        # for all who come after those who log in.
+        *cases("test_published_port_answers", LATECOMERS, ["submission"]),
         *cases("test_password_in_plain_text_is_refused", ["submission", "imap"]),
         # Dovecot answers for quotas, so every recipient is put off with 451, unknown ones too.
         *cases("test_mail_from_outside_is_delivered_unchanged", LAN),
@@ -88,8 +91,8 @@ FAILS: Mapping[str, set[str]] = {
     "port_dropped_in_firewall": {
         *cases("test_published_port_answers", OUTSIDE, ["imaps"]),
         *cases("test_certificate_is_the_operators", LAN, ["imaps"]),
-        *cases("test_good_password_is_accepted", ["imaps"], ["outside_lan_a_v4"]),
-        *cases("test_bad_password_is_refused", ["imaps"], ["outside_lan_a_v4"]),
+        *cases("test_good_password_is_accepted", ["outside_lan_a_v4"], ["imaps"]),
+        *cases("test_bad_password_is_refused", ["outside_lan_a_v4"], ["imaps"]),
         *cases("test_logged_client_address", OUTSIDE, ["imaps"]),
     },
     # Mail comes in and is delivered; what goes out stays in the queue.
@@ -110,13 +113,19 @@ FAILS: Mapping[str, set[str]] = {
     },
 }
 
+# What may fail or not: whether those who log in are greeted on 587 before the first of them has
+# got as far as to make Postfix give up.
+EITHER: Mapping[str, set[str]] = {
+    "dovecot_stopped": cases("test_published_port_answers", LOGIN_CLIENTS, ["submission"]),
+}
+
 # Fault, a test of it, and what its message must have.
 SAYS = [
     ("container_never_ready", "test_mail_server_comes_up", ['Device "eth0" does not exist']),
     ("container_never_ready", "test_mail_server_comes_up", ["restarted", "evidence: "]),
     (
         "container_never_ready",
-        "test_good_password_is_accepted[imaps-localhost_v4]",
+        "test_good_password_is_accepted[localhost_v4-imaps]",
         ["the mail server did not come up: see test_mail_server_comes_up"],
     ),
     (
@@ -126,7 +135,7 @@ SAYS = [
     ),
     (
         "deferring",
-        "test_bad_password_is_refused[submission-localhost_v4]",
+        "test_bad_password_is_refused[localhost_v4-submission]",
         ["deferred (reply='435 ", "Inconclusive: no refusal for good was seen"],
     ),
     (
@@ -208,10 +217,10 @@ SAYS = [
 
 # What the summary says of who can relay, where that is not `nowhere`.
 RELAYS = {
-    "container_never_ready": "not observed",
+    "container_never_ready": "did not come up",
     "deferring": "inconclusive from 10",
     "dovecot_stopped": "inconclusive: no mail flows",
-    "mynetworks_everybody": "outside, localhost, self",
+    "mynetworks_everybody": "outside, inside",
     "sink_down": "inconclusive: no mail flows",
 }
 
@@ -283,7 +292,8 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
             ],
             cwd=ROOT,
             # What this run says to its own workers and plugins is not for that one.
-            env={key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")},
+            env={key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+            | {"COLUMNS": "160"},  # so that no line of the summary is broken
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -332,10 +342,11 @@ def test_every_fault_was_deployed_and_tried(ran: Ran) -> None:
 @in_a_run
 @pytest.mark.parametrize("fault", FAILS)
 def test_exactly_the_right_checks_fail(ran: Ran, fault: str) -> None:
-    failed = ran.of(fault, "failure")
+    failed = ran.of(fault, "failure") - EITHER.get(fault, set())
     assert failed - FAILS[fault] == set(), "failed, and should not have"
     assert FAILS[fault] - failed == set(), "should have failed, and did not"
-    rest = set(ran.outcomes[fault]) - failed
+    either = ran.of(fault, "failure") & EITHER.get(fault, set())
+    rest = set(ran.outcomes[fault]) - failed - either
     # An expectation that is not met is a failure; an error is for what could not be tried at all.
     assert ran.of(fault, "error" if fault == "container_never_ready" else "passed") == rest
 
@@ -366,7 +377,7 @@ def test_open_relay_is_said_only_where_mail_arrived_outside(ran: Ran) -> None:
 def test_summary_tells_nowhere_only_where_it_was_shown(ran: Ran, fault: str) -> None:
     summary = ran.terminal.partition("generated xml file")[2]
     _, _, after = summary.partition(f"\n{fault} ")
-    (line, *_) = [line for line in after.splitlines() if line.startswith("permit_unset")]
+    (line, *_) = [line for line in after.splitlines() if line.startswith("  permit_unset")]
     assert RELAYS.get(fault, "nowhere (10 places)") in line
 
 

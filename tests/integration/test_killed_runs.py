@@ -246,6 +246,7 @@ def test_a_killed_keeper_is_an_error_and_what_it_leaves_is_removed(
             status = run.end(ERROR_WITHIN)
             left = run.left(looker)
             left.remove(f"snapshot .#{machine}.lck")  # systemd-nspawn's
+            left = [thing for thing in left if not thing.startswith("cgroup in ")]  # its older ones
             assert sorted(left) == [
                 f"cgroup {machine}",
                 f"folder {owner}",

@@ -241,9 +241,11 @@ def test_ports_are_waited_for(machine: NspawnMachine) -> None:
         machine.wait_for_port(4321, "::1", within=0.2)
     # It is told at once, and still waited for when it comes.
     machine.succeed(
-        "systemd-run -q --unit later sh -c 'sleep 0.5; exec systemd-socket-activate -l 4321 cat'"
+        "systemd-run -q --unit later"
+        " sh -c 'sleep 0.5; exec systemd-socket-activate --accept -l 4321 cat'"
     )
-    machine.wait_for_port(4321)  # its first connection ends it
+    machine.wait_for_port(4321)
+    machine.succeed("systemctl stop later")
 
 
 def test_folders_are_copied_with_their_modes(machine: NspawnMachine, tmp_path: Path) -> None:
