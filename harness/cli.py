@@ -64,7 +64,7 @@ def setup(args: argparse.Namespace) -> int:
 
 def list_(args: argparse.Namespace) -> int:
     """List the scenarios, their variants and what is expected of them."""
-    from harness.scenario import load_all
+    from harness.scenario_file import load_all
 
     scenarios = load_all(args.scenarios)
     for scenario in scenarios:

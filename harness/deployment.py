@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import re
 import shlex
-import tarfile
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import authority, evidence, id_map, leaks
-from harness.addresses import GATEWAY
+from harness import authority, by_hand, evidence, id_map, leaks
 from harness.errors import CommandError, DeploymentError, HarnessError
 from harness.follow import Follower
 from harness.launchers import launcher_for
@@ -27,26 +24,16 @@ from harness.observations import Observations
 from harness.outside.world import DOMAIN, World
 from harness.peers import Peers
 from harness.probes.suite import SUITES
+from harness.readiness import last_words, wait_until_ready
 from harness.scenario import Scenario
-from harness.scenario_table import Step
-from harness.site import PORT_OF, Site
-from harness.vantage import Family, Turns, Vantage
+from harness.site import Site
+from harness.vantage import Turns, Vantage
 
 if TYPE_CHECKING:
     from podman import PodmanClient
 
-READY_WITHIN = 90.0
-"""Seconds from the launcher's word to the mail server's greeting. DMS itself needs 3 to 6."""
-POLL = 0.05
-"""Seconds between two looks at something that sends no event."""
-GREETING_WITHIN = 1.0
-"""Seconds that one attempt to be greeted may take before the next."""
-EVENT = re.compile(r" (podman|conmon)\[\d+\]: ")
-"""What podman notes in a unit's journal about a container; its errors go under the unit's name."""
 LISTENER = re.compile(r'users:\(\("([^"]+)"')
 """The process that listens on a port, in the words of `ss`."""
-LAST_WORDS = 24
-"""Lines of the log in an error: more than a mail server writes that gives up at its start."""
 
 
 class Deployment:
@@ -114,13 +101,13 @@ class Deployment:
         """
         try:
             with self.phase("prepare"):
-                self.prepare()
+                by_hand.prepare(self.launcher)
             if self.scenario.settings.checks == "id_map":
                 self._stored = wait_for(id_map.storage_bytes(self.launcher))
             with self.phase("start"):
                 self._start()
             with self.phase("ready"):
-                self.wait_until_ready()
+                wait_until_ready(self.launcher, self._evidence)
             if self.scenario.settings.checks == "matrix":
                 self._peer_vantages = self.peers.start()
         except (CommandError, DeploymentError) as error:
@@ -131,7 +118,7 @@ class Deployment:
         if self.scenario.table.disturb:
             try:
                 with self.phase("disturb"):
-                    self._take(self.scenario.table.disturb)
+                    by_hand.take(self.launcher, self.scenario.table.disturb)
             except HarnessError:
                 self.save_evidence()
                 raise
@@ -161,56 +148,9 @@ class Deployment:
             self.save_evidence()
             raise
 
-    def prepare(self) -> None:
-        """Put the operator's files in their places and take the operator's steps.
-
-        Raises:
-            CommandError: a step failed.
-        """
-        self.machine.succeed(
-            "tar --extract --absolute-names --no-same-owner --file=-",
-            self.launcher.user,
-            stdin=self._files(),
-        )
-        self._take(self.scenario.prepare)
-
-    def _take(self, steps: Sequence[Step]) -> None:
-        for step in steps:
-            self._by_hand(step, step.run)
-
-    def _take_back(self, steps: Sequence[Step]) -> None:
-        for step in reversed(steps):
-            if step.undo:
-                self._by_hand(step, step.undo)
-
-    def _by_hand(self, step: Step, command: str) -> None:
-        user = "root" if step.user == "root" else self.machine.user
-        self.machine.succeed(f"bash -c {shlex.quote(command)}", user)
-
-    def _files(self) -> bytes:
-        """The operator's files as a tar archive, relative to the operator's home."""
-        table = self.scenario.table
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w") as archive:
-
-            def add(path: str, data: bytes, mode: int = 0o644) -> None:
-                member = tarfile.TarInfo(path.removeprefix("~/"))
-                member.size = len(data)
-                member.mode = mode
-                member.mtime = int(time.time())
-                archive.addfile(member, io.BytesIO(data))
-
-            for name, place in self.scenario.place.items():
-                if name == table.env_file:
-                    add(place, self.scenario.environment().encode())
-                    continue
-                for path, file in self.scenario.files(name).items():
-                    add(f"{place}/{path}".rstrip("/"), file.read_bytes())
-            for hostname, place in table.certificates.items():
-                chain, key = authority.certificate(hostname)
-                add(f"{place}/fullchain.pem", chain)
-                add(f"{place}/privkey.pem", key, 0o600)
-        return buffer.getvalue()
+    @property
+    def _evidence(self) -> str:
+        return f"evidence: {self.folder}"
 
     def _start(self) -> None:
         try:
@@ -218,86 +158,9 @@ class Deployment:
         except CommandError as error:
             raise DeploymentError(
                 f"{self.scenario.id}: the launcher does not start the mail server: {error}\n"
-                f"{self._last_words()}",
-                f"evidence: {self.folder}",
+                f"{last_words(self.launcher)}",
+                self._evidence,
             ) from None
-
-    def _last_words(self) -> str:
-        """The end of the log: what the mail server, or podman, had to say."""
-        log = self.launcher.log().splitlines()
-        return "\n".join([line for line in log if not EVENT.search(line)][-LAST_WORDS:])
-
-    def wait_until_ready(self) -> None:
-        """Wait until the mail server greets on its SMTP port.
-
-        An open port is no sign of it: port forwarders accept before there is anything behind.
-        postscreen must not have met any of the probes' clients. So the client is the gateway, on
-        the published port; where nobody outside is expected to get through, it is the container
-        itself.
-
-        Raises:
-            DeploymentError: it never will, or did not within `READY_WITHIN`, or within what the
-                scenario says.
-        """
-        within = self.scenario.settings.expect.within or READY_WITHIN
-        deadline = time.monotonic() + within
-        next_look = time.monotonic() + 2.0
-        family = self.scenario.outside_family
-        port = self.scenario.table.publish["smtp"] if family else PORT_OF["smtp"]
-        where = "port" if family else "the container's own port"
-        while not wait_for(self._greeted(family, port)):
-            trouble = ""
-            if time.monotonic() > next_look:
-                trouble = self.launcher.trouble()
-                next_look = time.monotonic() + 1.0
-            if time.monotonic() > deadline:
-                trouble = f"no greeting on {where} {port} within {within:.0f} s"
-            if trouble:
-                raise DeploymentError(
-                    f"{self.scenario.id}: the mail server does not come up: {trouble}\n"
-                    f"{self._last_words()}",
-                    f"evidence: {self.folder}",
-                )
-            time.sleep(POLL)
-        self._wait_for_addresses(deadline)
-
-    def _wait_for_addresses(self, deadline: float) -> None:
-        """Wait until the container's IPv6 addresses are usable.
-
-        For 1 to 2 s after its start the kernel checks the link-local one for duplicates. pasta
-        loses connections from the machine's own address that come in that time (seen with passt
-        2025-05-03). docker-mailserver takes longer than that to start; the stand-in does not.
-        """
-        # The fifth field holds the flags; 0x40 is IFA_F_TENTATIVE.
-        tentative = "^([^ ]+ ){4}[4-7c-f][0-9a-f] "
-        look = f"while grep -qE {shlex.quote(tentative)} /proc/net/if_inet6; do sleep 0.05; done"
-        within = max(1, int(deadline - time.monotonic()))
-        done = self.exec(f"timeout {within} sh -c {shlex.quote(look)}")
-        if done.status != 0:
-            shown = self.exec("cat /proc/net/if_inet6").stdout
-            raise DeploymentError(
-                f"{self.scenario.id}: the container's IPv6 addresses stay tentative:\n"
-                f"{done.stderr}{shown}",
-                f"evidence: {self.folder}",
-            )
-
-    async def _greeted(self, family: Family | None, port: int) -> bool:
-        """Whether the mail server greets the gateway, or without a family the container itself."""
-        if family is None:
-            ask = f"exec 3<>/dev/tcp/127.0.0.1/{port} && head -c 3 <&3"
-            done = await self.launcher.exec_async(
-                f"timeout {GREETING_WITHIN} bash -c {shlex.quote(ask)}"
-            )
-            return done.stdout == "220"
-        try:
-            async with asyncio.timeout(GREETING_WITHIN):
-                sock = await self.machine.outside.connect(
-                    self.machine.address[family], port, GATEWAY[family]
-                )
-                with sock:
-                    return (await asyncio.get_running_loop().sock_recv(sock, 3)) == b"220"
-        except (OSError, TimeoutError):
-            return False
 
     def _look_at_forwarder(self) -> None:
         """Note what listens for clients on the machine, and whether they must take turns there."""
@@ -396,9 +259,9 @@ class Deployment:
         assert self._before is not None, "the machine was not looked at before"
         self.peers.remove()
         with self.phase("stop"):
-            self._take_back(self.scenario.table.disturb)
+            by_hand.take_back(self.launcher, self.scenario.table.disturb)
             self.launcher.stop()
-            self._take_back(self.scenario.prepare)
+            by_hand.take_back(self.launcher, self.scenario.prepare)
         with self.phase("look after"):
             left = leaks.left_behind(self._before, wait_for(leaks.look(self.machine)))
             remains = [re.compile(each.what) for each in self.scenario.table.remains]

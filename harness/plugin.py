@@ -263,7 +263,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 def _scenarios(config: pytest.Config) -> list[Scenario]:
     """All scenario variants: the same objects for every test, as pytest's fixtures need them."""
     if scenarios_key not in config.stash:
-        from harness.scenario import load_all
+        from harness.scenario_file import load_all
 
         folder = config.getoption("--scenarios") or config.rootpath / "scenarios"
         try:

@@ -22,7 +22,8 @@ import pytest
 
 from harness.addresses import vantage_names
 from harness.errors import ScenarioError
-from harness.scenario import Scenario, load, load_all
+from harness.scenario import Scenario
+from harness.scenario_file import load, load_all
 
 ROOT = Path(__file__).parents[2]
 FAULTS = Path(__file__).with_name("faults")

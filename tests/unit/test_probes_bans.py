@@ -15,7 +15,7 @@ from harness.machines.execution import Completed
 from harness.observations import Observations
 from harness.probes import bans
 from harness.probes.bans import BAD_LOGINS, OFFENDER, observe_bans, read_verdict
-from harness.scenario import load_all
+from harness.scenario_file import load_all
 from harness.selection import VALUES
 
 OTHER = "outside_lan_a_v4"

@@ -8,7 +8,8 @@ import pytest
 
 from harness.addresses import CLIENTS, INSIDE, MACHINE, vantages_of
 from harness.errors import ScenarioError
-from harness.scenario import Scenario, load, load_all
+from harness.scenario import Scenario
+from harness.scenario_file import load, load_all
 
 GOOD = """\
 title = "A title"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.scenario import load_all
+from harness.scenario_file import load_all
 from harness.scheduling import scope_of, share_of, suggested_deployments
 
 ROOT = Path(__file__).parents[2]

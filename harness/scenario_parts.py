@@ -1,0 +1,237 @@
+"""The tables within `scenario.toml`. Every value is checked as it is read."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from harness.addresses import vantages_of
+
+LauncherName = Literal["quadlet", "compose", "podman_compose", "run", "generated_unit"]
+"""The launchers that there are; see `harness.launchers`."""
+NetworkName = Literal["pasta", "slirp4netns", "bridge"]
+"""What podman calls the container's network mode (`HostConfig.NetworkMode`)."""
+Checks = Literal["matrix", "ports", "start", "bans", "smart_host", "id_map"]
+"""What a variant is there to show: everything about ports, addresses, logins, mail and relaying;
+from where the ports answer; whether it comes up; whom fail2ban keeps out; mail through a relay
+host; the user namespace."""
+FILE_OF: Mapping[LauncherName, str] = {
+    "compose": "compose.yaml",
+    "podman_compose": "compose.yaml",
+    "run": "podman-run.sh",
+    "generated_unit": "podman-create.sh",
+}
+"""Which of the placed files a launcher starts from; its folder is where the operator works."""
+NEEDS_UNIT: tuple[LauncherName, ...] = ("quadlet", "generated_unit")
+UNANSWERED = ("refused", "timeout", "unreachable", "closed without a word")
+"""What a client sees where nothing answers (see `probes.greeting.Greeting`)."""
+
+STANDARD_PORTS = (25, 110, 143, 465, 587, 993, 995, 4190)
+"""Ports that a mail server may have; those that a scenario does not publish must be closed."""
+
+WORD = re.compile(r"[a-z0-9_]+")
+"""What folders and variants may be called: the `-` in an id is what stands between them."""
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Id = Annotated[int, Field(ge=0)]
+Text = Annotated[str, Field(min_length=1)]
+INTERFACE_NAME = r"^[a-z][a-z0-9]{1,14}$"
+OtherInterface = Annotated[str | None, Field(pattern=INTERFACE_NAME, examples=["enp2s0"])]
+
+
+def regular_expression(text: str) -> str:
+    """The text, which must be a regular expression.
+
+    Raises:
+        ValueError: it is none; says why.
+    """
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"{text!r} is no regular expression: {error}") from None
+    return text
+
+
+class Table(BaseModel):
+    """A table of the file: a key that it does not know is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Step(Table):
+    """Something that is done by hand around the deployment, and taken back after it."""
+
+    why: Text
+    run: Text
+    user: Literal["root", "rootless"] = Field("root", alias="as")
+    undo: str | None = None
+
+
+class Mailbox(Table):
+    """An account that the operator's files create."""
+
+    address: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", examples=["alice@example.com"])]
+    password: Text
+
+
+class IdMap(Table):
+    """The container's user namespace, as it is expected to be.
+
+    Attributes:
+        rows: `/proc/self/uid_map` as the container sees it, in its order: the first id in it, the
+            id that this is in the user namespace around it, and how many.
+        user_is: which of the container's user ids is the host's user.
+        copies_image: whether podman copies the image, with other owners, before it can start it.
+    """
+
+    rows: Annotated[tuple[tuple[Id, Id, Annotated[int, Field(ge=1)]], ...], Field(min_length=1)]
+    user_is: Id
+    copies_image: bool
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        end = 0
+        for first, _, count in self.rows:
+            if first < end:
+                raise ValueError(f"rows: {first} is mapped twice, or the rows are not in order")
+            end = first + count
+        if not any(first <= self.user_is < first + count for first, _, count in self.rows):
+            raise ValueError(f"user_is: no row has {self.user_is}")
+        return self
+
+
+class Expectation(Table):
+    """What is expected of a variant, and why.
+
+    Attributes:
+        relays_from: from where anybody may relay.
+        bans: which of the outside places fail2ban keeps out after the bad logins of one of them.
+        fails: what the error says, as a regular expression, where the mail server must not come up.
+        within: the seconds after which a launcher that has not started it, and then a mail server
+            that has not greeted, counts as failed: for what waits, and would do so for longer
+            than a test should.
+        id_map: the user namespace.
+        why: the reason, for whoever reads of a failure.
+    """
+
+    relays_from: tuple[str, ...] = ()
+    bans: tuple[str, ...] = ()
+    fails: str | None = None
+    within: Annotated[float, Field(gt=0)] | None = None
+    id_map: IdMap | None = None
+    why: Text
+
+    @field_validator("fails")
+    @classmethod
+    def _compiles(cls, fails: str | None) -> str | None:
+        return None if fails is None else regular_expression(fails)
+
+    @model_validator(mode="after")
+    def _failing(self) -> Self:
+        if self.within is not None and self.fails is None:
+            raise ValueError("within: is for a variant that fails; say with what in `fails`")
+        return self
+
+    @field_validator("relays_from", "bans")
+    @classmethod
+    def _known(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        for word in words:
+            vantages_of(word)
+        return words
+
+
+class ClientAddress(Table):
+    """Which address the mail server logs for clients from somewhere, and why.
+
+    Or, where nothing answers them, what they see instead: one of `UNANSWERED`.
+    """
+
+    of: str
+    is_: str = Field(alias="is")
+    why: Text
+
+    @field_validator("of")
+    @classmethod
+    def _known(cls, word: str) -> str:
+        vantages_of(word)
+        return word
+
+    @field_validator("is_")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value not in ("own", "machine", *UNANSWERED):
+            try:
+                ipaddress.ip_network(value)
+            except ValueError:
+                raise ValueError(
+                    f"{value!r} is neither `own` (the client's), `machine` (the host's in the "
+                    "client's family), an address, a network, nor what is seen where nothing "
+                    f"answers ({', '.join(UNANSWERED)})"
+                ) from None
+        return value
+
+
+class VariantTable(Table):
+    """A variant: what is different in it, and what follows from that.
+
+    Attributes:
+        checks: what it is there to show.
+        env: settings that are appended to the environment file.
+        prepare: steps that are taken after the scenario's own.
+        place: files that are placed as well, or elsewhere.
+        interface: the machine's network interface.
+        second_interface: another one, on a network without a way out.
+        client_address: rules that replace the scenario's for their vantages.
+        expect: what is expected.
+    """
+
+    checks: Checks = "matrix"
+    env: Mapping[str, str] = {}
+    prepare: tuple[Step, ...] = ()
+    place: Mapping[str, str] = {}
+    interface: OtherInterface = None
+    second_interface: OtherInterface = None
+    client_address: tuple[ClientAddress, ...] = ()
+    expect: Expectation
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        asked = self.checks == "id_map" and self.expect.fails is None
+        if asked is not (self.expect.id_map is not None):
+            raise ValueError(
+                "expect.id_map: "
+                + (
+                    "is missing; checks = 'id_map' holds it against what is seen"
+                    if asked
+                    else "is looked at only with checks = 'id_map', where the mail server comes up"
+                )
+            )
+        return self
+
+
+class Remains(Table):
+    """What the operator's own tear-down leaves on the machine, and why that is right.
+
+    Attributes:
+        what: a regular expression for whole lines of the leak check.
+        why: the reason.
+    """
+
+    what: Text
+    why: Text
+
+    @field_validator("what")
+    @classmethod
+    def _compiles(cls, what: str) -> str:
+        return regular_expression(what)
+
+
+class PlainLogin(Table):
+    """A service that takes a password from outside without TLS, and why it does."""
+
+    service: Literal["smtp", "submission", "imap"]
+    why: Text
