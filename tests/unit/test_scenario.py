@@ -256,6 +256,31 @@ def test_a_good_scenario_is_loaded_with_all_its_variants(tmp_path: Path) -> None
             "",
             ["variants.second_1.env: there is no `env_file`", "name one, or place a file"],
         ),
+        # Launchers and what they need.
+        ('"quadlet"', '"quadlett"', ["launcher: ", "'podman_compose'", "not 'quadlett'"]),
+        ('unit = "dms"\n', "", ["unit: is missing; the launcher quadlet needs one"]),
+        ('"quadlet"', '"compose"', ["place: has no compose.yaml, which the launcher compose runs"]),
+        ('"pasta"', '"pasta:--ipv4-only"', ["network: ", "'slirp4netns'"]),
+        # What a variant is there to show.
+        ("env = {", 'checks = "matrixx"\nenv = {', ["second_1.checks: ", "not 'matrixx'"]),
+        ("env = {", 'check = "ports"\nenv = {', ["second_1.check: ", "'checks' is one"]),
+        ('"localhost"]', '"peers"]', ["'peers' is no vantage", "peer"]),
+        ('"the /16"', '"x"\nexpect.bans = ["outsid"]', ["expect.bans: 'outsid' is no", "outside"]),
+        # Vantages that a peer adds.
+        ("[place]", '[peers]\npeer = "n"\n[place]', ["peer_v4 must be said once, and is 0×"]),
+        ("[place]", '[peers]\nfriend = "n"\n[place]', ["peers.friend: ", "'peer' or 'neighbour'"]),
+        # What a tear-down leaves, and logins in clear.
+        (
+            "[place]",
+            '[[remains]]\nwhat = "("\nwhy = "x"\n[place]',
+            ["remains.0.what: '(' is no regular expression"],
+        ),
+        ("[place]", '[[remains]]\nwhat = "x"\n[place]', ["remains.0.why: is missing"]),
+        (
+            "[place]",
+            '[[plain_login]]\nservice = "imaps"\nwhy = "x"\n[place]',
+            ["plain_login.0.service: ", "not 'imaps'"],
+        ),
         # Files.
         ('"mailserver.env"', '"mail.env"', ["env_file names 'mail.env'", "there are:", "config"]),
         ('"mailserver.env"', '"config"', ["env_file names 'config'"]),
@@ -271,6 +296,41 @@ def test_a_mistake_is_named_with_its_file_its_key_and_its_remedy(
     said = said_of(tmp_path, old, new)
     for words in expected:
         assert words in said
+
+
+def test_a_step_that_is_not_known_is_named_with_its_place_and_those_that_are(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "steps.toml").write_text(
+        '[open_ports]\nas = "root"\nwhy = "x"\nrun = "true"\n[linger]\nwhy = "y"\nrun = "z"\n'
+    )
+    steps = GOOD.replace("env = {", 'prepare = ["open_prots"]\nenv = {')
+    said = refusal(folder(tmp_path, steps))
+    assert "variants.second_1.prepare: " in said
+    assert f"{tmp_path / 'steps.toml'} has no step 'open_prots'" in said
+    assert "it has open_ports" in said
+
+
+def test_steps_are_taken_by_name_and_a_variants_after_the_scenarios(tmp_path: Path) -> None:
+    (tmp_path / "steps.toml").write_text(
+        '[open_ports]\nas = "root"\nwhy = "x"\nrun = "open"\nundo = "close"\n'
+        '[linger]\nas = "rootless"\nwhy = "y"\nrun = "stay"\n'
+    )
+    steps = GOOD.replace("env = {", 'prepare = ["open_ports", "linger"]\nenv = {')
+    first, second = load(folder(tmp_path, steps))
+    assert [step.run for step in first.prepare] == ["true"]
+    assert [(step.run, step.undo, step.user) for step in second.prepare] == [
+        ("true", None, "root"),
+        ("open", "close", "root"),
+        ("stay", None, "rootless"),
+    ]
+
+
+def test_a_wrong_step_is_named_by_where_it_is_used(tmp_path: Path) -> None:
+    (tmp_path / "steps.toml").write_text('[linger]\nwhy = "y"\nrum = "z"\n')
+    steps = GOOD.replace("env = {", 'prepare = ["linger"]\nenv = {')
+    said = refusal(folder(tmp_path, steps))
+    assert "variants.second_1.prepare.0.rum: there is no such key; 'run' is one" in said
 
 
 def test_all_mistakes_of_a_file_are_said_at_once(tmp_path: Path) -> None:
