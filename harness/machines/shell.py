@@ -54,7 +54,7 @@ class Shell:
         """The connection for a user. A closed one is replaced.
 
         Raises:
-            MachineError: the machine does not let the user in.
+            MachineError: the machine does not let the user in, or is just taken down.
             OSError: its SSH server does not answer.
         """
         task = self._connections.get(user)
@@ -64,7 +64,12 @@ class Shell:
                 task = None
         if task is None:
             task = self._connections[user] = asyncio.create_task(self._connect(user))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.cancelled():
+                raise  # whoever waits is to stop waiting
+            raise MachineError(f"{self.name}: the login was given up: it is taken down") from None
 
     @contextlib.asynccontextmanager
     async def session(self, user: str) -> AsyncIterator[asyncssh.SSHClientConnection]:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from shell_support import LocalMachine, local_machine, tcp_server
 
+from harness.errors import MachineError
 from harness.loop import wait_for
+from harness.machines.shell import Login, Shell
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +125,34 @@ def test_forgetting_closes_what_is_open_and_a_new_command_logs_in_again(tmp_path
         machine.shell.forget()
         assert machine.succeed("echo back", within=30) == "back\n"
         assert machine.host.logins == ["root", "root"]
+
+
+def test_whoever_waits_for_a_login_is_told_that_the_machine_is_taken_down(tmp_path: Path) -> None:
+    login = Login(tmp_path / "key", None)
+    dialled = asyncio.Event()
+
+    async def dial() -> socket.socket:
+        dialled.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def taken_down() -> None:
+        shell = Shell("m1", login, dial)
+        waiting = asyncio.create_task(shell.connection("root"))
+        await dialled.wait()
+        shell.forget()
+        with pytest.raises(MachineError, match=r"m1: .* taken down"):
+            await waiting
+
+    async def given_up() -> None:
+        shell = Shell("m1", login, dial)
+        waiting = asyncio.create_task(shell.connection("root"))
+        await dialled.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        shell.forget()
+
+    asyncio.run(taken_down())
+    dialled = asyncio.Event()
+    asyncio.run(given_up())
