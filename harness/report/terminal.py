@@ -57,7 +57,7 @@ def _table(by_scenario: Mapping[str, Sequence[Fact]]) -> Table:
     table.add_column("ports", no_wrap=True, justify="right")
     for place in PLACES:
         table.add_column(f"{place} is", no_wrap=True)
-    table.add_column("relays for strangers from, or what else is shown")
+    table.add_column("relays for strangers from", min_width=22, overflow="fold")
     table.add_column("s", justify="right", no_wrap=True)
     last = ""
     for scenario, facts in sorted(by_scenario.items(), key=lambda each: each[0].partition("-")[0]):
@@ -134,7 +134,7 @@ def _finding(facts: Sequence[Fact]) -> Text:
         return _relay(facts)
     if checks[0] == "bans":
         out = [f["vantage"] for f in _of(facts, "ban") if f["outcome"] == "kept out"]
-        return Text(f"fail2ban keeps out: {', '.join(_grouped(out)) or 'nobody'}")
+        return Text(f"(fail2ban bans {', '.join(_grouped(out)) or 'nobody'})", style="dim")
     return Text(f"({checks[0].replace('_', ' ')} only)", style="dim")
 
 
