@@ -19,6 +19,20 @@ from harness.vantage import Family
 
 PHASES = ("boot", "look before", "prepare", "start", "ready", "probes", "stop", "down")
 PLACES = ("outside", "localhost", "self")
+HEADER = [
+    Text(word)
+    for word in (
+        "",
+        "ports",
+        *(f"{place} is" for place in PLACES),
+        "s",
+        "relays for strangers from",
+    )
+]
+PORTS, SECONDS = 1, 2 + len(PLACES)
+"""Which columns hold numbers."""
+MIN_FINDING = 14
+"""Columns for what was found, however narrow the terminal is."""
 PLAIN_FORM = "external-to-external"
 NOT_SHOWN = {
     "nspawn": "SELinux, kernel modules, and the boot order of real hardware: the machine shares"
@@ -43,36 +57,45 @@ def print_summary(console: Console, run: Path, machine: str) -> None:
         by_scenario[fact["scenario"]].append(fact)
     if not by_scenario:
         return
-    console.print(_table(by_scenario))
+    _print_tables(console, by_scenario)
     console.print(_phases(by_scenario.values()), style="dim")
     if machine in NOT_SHOWN:
         console.print(f"not checkable here: {NOT_SHOWN[machine]}", style="dim")
     console.print(f"observations and evidence: {run}", style="dim", soft_wrap=True)
 
 
-def _table(by_scenario: Mapping[str, Sequence[Fact]]) -> Table:
-    """What was seen, by scenario, a line for each variant."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("", no_wrap=True)
-    table.add_column("ports", no_wrap=True, justify="right")
-    for place in PLACES:
-        table.add_column(f"{place} is", no_wrap=True)
-    table.add_column("relays for strangers from", min_width=22, overflow="fold")
-    table.add_column("s", justify="right", no_wrap=True)
-    last = ""
-    for scenario, facts in sorted(by_scenario.items(), key=lambda each: each[0].partition("-")[0]):
+def _print_tables(console: Console, by_scenario: Mapping[str, Sequence[Fact]]) -> None:
+    """What was seen, a line for each variant below its scenario's name."""
+    rows: dict[str, list[list[Text]]] = defaultdict(list)
+    for scenario, facts in by_scenario.items():
         folder, _, variant = scenario.partition("-")
-        if folder != last:
-            table.add_row(Text(folder, style="bold"))
-            last = folder
         seen = _addresses(facts)
-        table.add_row(
-            f"  {variant}",
-            _ports(facts),
-            *(", ".join(sorted(seen[place] - {"–"}) or seen[place]) for place in PLACES),
-            _finding(facts),
-            f"{_seconds(facts):.1f}",
+        rows[folder].append(
+            [
+                Text(f"  {variant}"),
+                _ports(facts),
+                *(Text(", ".join(sorted(seen[place] - {"–"}) or seen[place])) for place in PLACES),
+                Text(f"{_seconds(facts):.1f}"),
+                _finding(facts),
+            ]
         )
+    # The same widths in all of them: those of the widest cells, and the rest for the finding.
+    every = [HEADER, *(row for folder in sorted(rows) for row in rows[folder])]
+    widths = [max(cell.cell_len for cell in column) for column in zip(*every, strict=True)]
+    widths[-1] = max(MIN_FINDING, console.width - sum(widths[:-1]) - 2 * (len(widths) - 1))
+    console.print(_table([HEADER], widths), style="dim")
+    for folder in sorted(rows):
+        console.print(Text(folder, style="bold"))
+        console.print(_table(rows[folder], widths))
+
+
+def _table(rows: Sequence[Sequence[Text]], widths: Sequence[int]) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for number, width in enumerate(widths):
+        right = number in (PORTS, SECONDS)
+        table.add_column(width=width, justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
