@@ -177,7 +177,7 @@ def _relay(facts: Sequence[Fact]) -> Text:
         return Text(f"inconclusive from {len(unclear)}", style="bold red")
     if not _mail_flows(facts):
         return Text("inconclusive: no mail flows", style="bold red")
-    return Text(f"nowhere ({len(tried)} places)", style="green")
+    return Text(f"nowhere (of {len(tried)})", style="green")
 
 
 def _mail_flows(facts: Sequence[Fact]) -> bool:

@@ -379,7 +379,7 @@ def test_summary_tells_nowhere_only_where_it_was_shown(ran: Ran, fault: str) -> 
     summary = ran.terminal.partition("generated xml file")[2]
     _, _, after = summary.partition(f"\n{fault} ")
     (line, *_) = [line for line in after.splitlines() if line.startswith("  permit_unset")]
-    assert RELAYS.get(fault, "nowhere (10 places)") in line
+    assert RELAYS.get(fault, "nowhere (of 10)") in line
 
 
 @in_a_run

@@ -44,7 +44,7 @@ def test_closed_server(tmp_path: Path) -> None:
     observed(tmp_path)
     said = summary(tmp_path)
     assert "4/4" in said
-    assert "nowhere (4 places)" in said
+    assert "nowhere (of 4)" in said
     assert "machine" in said
     assert "link-local" in said
     assert "SELinux" in said
