@@ -62,6 +62,14 @@ def store_of(keeper: Keeper) -> Path:
     return Path(f"/proc/{keeper._process.pid}/root{keeper.cache}/store")
 
 
+def _names_in(folder: Path) -> list[str]:
+    """What is in a folder, which may go while it is looked into, or be gone."""
+    try:
+        return os.listdir(folder)  # noqa: PTH208 — at once, not one after the other
+    except FileNotFoundError:
+        return []
+
+
 def _processes(words: Sequence[str], of: Sequence[str]) -> Iterator[int]:
     """The living processes that have one of the words in one of their files in /proc."""
     for folder in Path("/proc").glob("[0-9]*"):
@@ -183,11 +191,10 @@ class Run:
             assert looker.cache == self.cache
             places["snapshot"] = store_of(looker)
         left += [
-            f"{sort} {path.name}"
+            f"{sort} {name}"
             for sort, folder in places.items()
-            if folder.is_dir()
-            for path in folder.iterdir()
-            if any(owner in path.name for owner in owners)
+            for name in _names_in(folder)
+            if any(owner in name for owner in owners)
         ]
         return left + left_on_computer(self.cache)
 

@@ -61,6 +61,14 @@ def loop_devices(cache: Path) -> list[str]:
     return found
 
 
+def names_in(folder: Path) -> list[str]:
+    """What is in a folder, which may go while it is looked into, or be gone."""
+    try:
+        return os.listdir(folder)  # noqa: PTH208 — at once, not one after the other
+    except FileNotFoundError:
+        return []
+
+
 def left_of(owner: str, cache: Path) -> list[str]:
     """Everything on this computer that bears a keeper's name or holds its cache, in words."""
     left = []
@@ -73,9 +81,11 @@ def left_of(owner: str, cache: Path) -> list[str]:
         if command and owner in known:
             left.append(f"process {folder.name}: {command}")
     parent = cgroups.path_of("x").parent
-    left += [f"cgroup {path}" for path in parent.glob(f"*{owner}*")]
-    left += [f"runtime {path}" for path in RUNTIME.glob(f"*{owner}*")]
-    left += [f"file {path}" for path in cache.rglob(f"*{owner}*")]
+    left += [f"cgroup {parent}/{name}" for name in names_in(parent) if owner in name]
+    left += [f"runtime {RUNTIME}/{name}" for name in names_in(RUNTIME) if owner in name]
+    # Not `rglob`: folders go while it looks into them.
+    for folder, folders, files in os.walk(cache):
+        left += [f"file {folder}/{name}" for name in (*folders, *files) if owner in name]
     left += [f"loop device {name}" for name in loop_devices(cache)]
     mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     left += [f"mount {line.split()[4]}" for line in mounts if owner in line or str(cache) in line]
