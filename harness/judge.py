@@ -31,7 +31,12 @@ LOST = {
 CONTROLS = "Without the positive controls a refusal may only mean that no mail flows at all."
 
 
-def _fail(expected: str, seen: Observation | list[Observation] | str, why: str) -> NoReturn:
+def fail(expected: str, seen: Observation | list[Observation] | str, why: str) -> NoReturn:
+    """Say what was expected, what was seen, and why it matters.
+
+    Raises:
+        AssertionError: always.
+    """
     shown = (
         seen if isinstance(seen, str) else _shown(seen) if isinstance(seen, list) else _one(seen)
     )
@@ -67,7 +72,7 @@ def port_answers(observations: Observations, vantage: str, port: int) -> None:
     """Hold that the service behind a port speaks; an open port alone is a forwarder's doing."""
     seen = observations.one("port", str(port), vantage)
     if seen.outcome != "answers":
-        _fail(
+        fail(
             f"the service on port {port} greets a client from {vantage}",
             seen,
             "Mail cannot come in, or users cannot log in, over this port.",
@@ -78,7 +83,7 @@ def port_is_unanswered(observations: Observations, vantage: str, port: int, outc
     """Hold that clients of a vantage do not get through to a published port, in the known way."""
     seen = observations.one("port", str(port), vantage)
     if seen.outcome != outcome:
-        _fail(
+        fail(
             f"a client from {vantage} does not get through to port {port}: {outcome}",
             seen,
             "The scenario says from where the mail server cannot be reached; somebody relies on it."
@@ -91,7 +96,7 @@ def port_is_closed(observations: Observations, vantage: str, port: int) -> None:
     """Hold that nothing can be reached on a port: no TCP connection, or one that ends wordless."""
     seen = observations.one("port", str(port), vantage)
     if seen.outcome not in CLOSED | BEHIND_NOTHING:
-        _fail(
+        fail(
             f"nothing answers on port {port} from {vantage}",
             seen,
             "What is not meant to be published can be attacked.",
@@ -102,7 +107,7 @@ def certificate_verifies(observations: Observations, vantage: str, service: str)
     """Hold that TLS works and the certificate is the server's own."""
     seen = observations.one("tls", service, vantage)
     if seen.outcome != "verified":
-        _fail(
+        fail(
             f"TLS on {service} with a certificate that verifies for the server's name",
             seen,
             "Mail clients refuse or warn; passwords could go to somebody else."
@@ -118,7 +123,7 @@ def plaintext_auth_refused(observations: Observations, vantage: str, service: st
     """Hold that no login is offered without TLS, and none taken when tried all the same."""
     seen = observations.one("plaintext auth", service, vantage)
     if seen.outcome != "refused":
-        _fail(
+        fail(
             f"no login on {service} without TLS, neither offered nor taken",
             seen,
             "Passwords would cross the network in clear text."
@@ -131,7 +136,7 @@ def plaintext_auth_taken(observations: Observations, vantage: str, service: str)
     """Hold that a password is judged that came without TLS: a hole that is expected."""
     seen = observations.one("plaintext auth", service, vantage)
     if seen.outcome != "accepted":
-        _fail(
+        fail(
             f"{service} takes passwords from {vantage} without TLS (the expected hole)",
             seen,
             "The scenario documents a hole that was not seen: it may have been closed, or the "
@@ -143,7 +148,7 @@ def login_works(observations: Observations, vantage: str, service: str) -> None:
     """Hold that the right password opens the mailbox."""
     seen = observations.one("login", f"{service} good password", vantage)
     if seen.outcome != "accepted":
-        _fail(f"a login on {service} with the right password", seen, "Users cannot get in.")
+        fail(f"a login on {service} with the right password", seen, "Users cannot get in.")
 
 
 def bad_login_refused(observations: Observations, vantage: str, service: str) -> None:
@@ -151,7 +156,7 @@ def bad_login_refused(observations: Observations, vantage: str, service: str) ->
     seen = observations.one("login", f"{service} bad password", vantage)
     if seen.outcome != "refused":
         accepted = seen.outcome == "accepted"
-        _fail(
+        fail(
             f"a wrong password is refused on {service}",
             seen,
             "Anybody gets in." if accepted else "Inconclusive: no refusal for good was seen.",
@@ -165,7 +170,7 @@ def delivered_unchanged(observations: Observations, vantage: str, subject: str) 
     """Hold that a message reached the mailbox byte for byte (`outside to mailbox`, …)."""
     seen = observations.one("delivery", subject, vantage)
     if seen.outcome != "unchanged":
-        _fail(
+        fail(
             f"mail ({subject}) is delivered with its headers and body unchanged",
             seen,
             LOST.get(seen.outcome, "Inconclusive: what became of the mail was not seen."),
@@ -176,7 +181,7 @@ def submitted_to_outside(observations: Observations, vantage: str, service: str)
     """Hold that what a logged-in user submits reaches the outside, unchanged."""
     seen = observations.one("outgoing", service, vantage)
     if seen.outcome != "unchanged":
-        _fail(
+        fail(
             f"mail submitted on {service} arrives at the outside's mail exchanger, unchanged",
             seen,
             "Users cannot send mail." if seen.outcome != "changed" else "Signatures break.",
@@ -187,7 +192,7 @@ def unknown_recipient_refused(observations: Observations, vantage: str) -> None:
     """Hold that a recipient who does not exist is refused at once, with a 5xx."""
     seen = observations.one("unknown recipient", "smtp", vantage)
     if seen.outcome != "refused":
-        _fail(
+        fail(
             "an unknown recipient is refused with 5xx while the sender is connected",
             seen,
             "The server would send bounces to forged senders (backscatter), or hold mail back.",
@@ -198,7 +203,7 @@ def vrfy_discloses_nothing(observations: Observations, vantage: str) -> None:
     """Hold that VRFY does not confirm addresses: neither 250 nor 251."""
     seen = observations.one("command", "VRFY", vantage)
     if seen.outcome in ("250", "251") or not seen.outcome.isdigit():
-        _fail("VRFY confirms no address", seen, "Spammers could collect addresses.")
+        fail("VRFY confirms no address", seen, "Spammers could collect addresses.")
 
 
 # The client's address
@@ -223,13 +228,13 @@ def client_address_is(
     # A link-local address may carry the interface's name.
     address = _address(seen.outcome.partition("%")[0])
     if address is None:
-        _fail(
+        fail(
             f"the server logs the address of a client from {vantage} on {service}",
             seen,
             "Inconclusive: nothing can be said about relay control and bans.",
         )
     if not any(address in network for network in networks):
-        _fail(
+        fail(
             f"the client's address on {service} is in {', '.join(map(str, networks))}",
             seen,
             "Postfix trusts by address (mynetworks), SPF and fail2ban judge by address: with a "
@@ -258,13 +263,13 @@ def positive_controls(observations: Observations) -> None:
         seen for seen in observations.find("outgoing") if seen.outcome in ("unchanged", "changed")
     ]
     if not incoming:
-        _fail(
+        fail(
             "mail from outside is delivered to a mailbox",
             observations.find("delivery", "outside to mailbox") or "nothing",
             f"Inconclusive. {CONTROLS}",
         )
     if not outgoing:
-        _fail(
+        fail(
             "mail that a logged-in user submits arrives outside",
             observations.find("outgoing") or "nothing",
             f"Inconclusive. {CONTROLS}",
@@ -282,7 +287,7 @@ def no_relay(observations: Observations, vantage: str) -> None:
     relayed = [one for one in tried if one.outcome == "relayed"]
     relayed.sort(key=lambda one: one.subject not in CORE_FORMS)  # the plainest are shown first
     if relayed:
-        _fail(
+        fail(
             f"no mail of a stranger at {vantage} is relayed",
             relayed,
             "An open relay: these messages arrived outside. Spammers will find it within hours.",
@@ -291,7 +296,7 @@ def no_relay(observations: Observations, vantage: str) -> None:
     for form in CORE_FORMS:
         seen = observations.one("relay", form, vantage)
         if seen.outcome != "refused":
-            _fail(
+            fail(
                 f"{form} from {vantage} is refused with 5xx",
                 seen,
                 "Inconclusive: the server took the message, and it was not seen to arrive outside. "
@@ -302,7 +307,7 @@ def no_relay(observations: Observations, vantage: str) -> None:
     plain = observations.one("relay", PLAIN_FORM, vantage)
     code, text = plain.evidence.get("code"), str(plain.evidence.get("text", ""))
     if code != 554 or not text.startswith("5.7.1"):
-        _fail(
+        fail(
             "the plain relay attempt is answered with 554 5.7.1 Relay access denied",
             plain,
             "Another refusal may be about something else (a sender, a name), and go away with it.",
@@ -314,7 +319,7 @@ def no_relay(observations: Observations, vantage: str) -> None:
         and not (one.outcome == "accepted, not arrived" and one.evidence.get("may_be_local"))
     ]
     if unclear:
-        _fail(
+        fail(
             f"every relay form from {vantage} is refused, or taken for a local recipient",
             unclear,
             "Inconclusive: these forms were neither refused for good nor harmless.",
@@ -329,14 +334,14 @@ def relays(observations: Observations, vantage: str) -> None:
     """
     seen = observations.one("relay", PLAIN_FORM, vantage)
     if seen.outcome != "relayed":
-        _fail(
+        fail(
             f"mail of a stranger at {vantage} is relayed (the expected hole)",
             seen,
             "The scenario documents a hole that was not seen: it may have been closed, or the "
             "attempt failed otherwise.",
         )
     if not seen.evidence.get("client"):
-        _fail(
+        fail(
             "the server's log has the client's address of the relayed message",
             seen,
             "Inconclusive: without it, it is not shown that the address was the cause.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
-from harness.judge import _fail as fail
+from harness.judge import fail as fail
 from harness.probes.bans import MAX_RETRY
 
 if TYPE_CHECKING:

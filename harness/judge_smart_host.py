@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.judge import _fail as fail
+from harness.judge import fail as fail
 
 if TYPE_CHECKING:
     from harness.observations import Observations
