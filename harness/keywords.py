@@ -6,6 +6,7 @@ What is told apart here is left out early; pytest itself still decides about the
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import re
 from collections.abc import Collection
@@ -40,6 +41,26 @@ def may_match(expression: str, names: Collection[str], others: Collection[str]) 
         if compiled.evaluate(lambda word, /, **_: truth.get(word.lower(), False)):  # noqa: B023
             return True
     return False
+
+
+def near(expression: str, names: Collection[str]) -> str:
+    """What may have been meant by the words of an expression that are in no name.
+
+    Args:
+        expression: what was given to `-k`.
+        names: of scenarios and variants.
+
+    Returns:
+        A question, or nothing where no name is near.
+    """
+    words = {word.lower() for word in _WORD.findall(expression)} - _OPERATORS
+    meant = {
+        word: difflib.get_close_matches(word, names, 3, 0.7)
+        for word in sorted(words)
+        if not _is_in(word, names)
+    }
+    questions = [f"for {word!r}, {' or '.join(found)}" for word, found in meant.items() if found]
+    return f"did you mean {'; '.join(questions)}?" if questions else ""
 
 
 @cache

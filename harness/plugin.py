@@ -206,9 +206,16 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     ]
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
     """Show what was seen, and a line to paste for each failure."""
     reporter = terminalreporter
+    words = config.getoption("keyword")
+    if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and words and _deploys(config):
+        from harness.keywords import near
+
+        names = {name for each in _scenarios(config) for name in (each.folder.name, each.variant)}
+        hint = near(words, names) or "`dms-harness list` shows what there is"
+        reporter.write_line(f"ERROR: -k {words!r} selects nothing: {hint}", red=True)
     if run_folder in config.stash and not _is_worker(config):
         from rich.console import Console
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.keywords import may_match
+from harness.keywords import may_match, near
 
 NAMES = {"rootful_compose-permit_host", "rootful", "test_ports.py", "test_published_port_answers"}
 OTHERS = {"outside_lan_a_v4", "localhost_v4", "smtp", "imaps"}
@@ -36,6 +36,15 @@ OTHERS = {"outside_lan_a_v4", "localhost_v4", "smtp", "imaps"}
 )
 def test_what_may_match_is_kept(expression: str, kept: bool) -> None:
     assert may_match(expression, NAMES, OTHERS) is kept
+
+
+def test_a_word_that_is_in_no_name_is_set_right() -> None:
+    names = {"rootful_compose", "rootful_quadlet", "permit_host"}
+    assert near("rootfull_quadlet and permit_host", names) == (
+        "did you mean for 'rootfull_quadlet', rootful_quadlet?"
+    )
+    assert near("compose and permit_host", names) == ""
+    assert near("nothing_like_it", names) == ""
 
 
 def test_too_many_unknown_words_keep_everything() -> None:

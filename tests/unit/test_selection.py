@@ -85,6 +85,20 @@ def test_dimensions_select_what_their_names_do_not_say() -> None:
     assert "rootless_compose_pasta" in selected
 
 
+def test_selecting_nothing_says_what_may_have_been_meant() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--co", "-k", "rootfull_quadlet"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, done.stdout
+    hint = "ERROR: -k 'rootfull_quadlet' selects nothing: did you mean for 'rootfull_quadlet', "
+    assert f"{hint}rootful_quadlet" in done.stdout
+
+
 def test_mistake_in_a_scenario_is_one_clear_error(tmp_path: Path) -> None:
     folder = tmp_path / "typo"
     folder.mkdir()
