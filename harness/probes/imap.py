@@ -8,6 +8,7 @@ that the probes use of it passes through `Imap`, whose signatures are what was s
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import ssl
 from collections.abc import Callable, Mapping
@@ -119,7 +120,13 @@ class Imap:
     def idle_until_news(self, within: float) -> None:
         """IDLE until the server says something, or for `within` seconds."""
         self._call(self._client.idle)
-        self._call(self._client.idle_check, within)
+        # Not `idle_check`: it reads without blocking, and of a line that has come in part only it
+        # loses that part. What is said is not needed: the mailbox is searched after it.
+        sock = self._client.socket()
+        if not (isinstance(sock, ssl.SSLSocket) and sock.pending()):
+            poll = select.poll()
+            poll.register(sock, select.POLLIN)
+            poll.poll(within * 1000)
         self._call(self._client.idle_done)
 
     def interrupt(self) -> None:
