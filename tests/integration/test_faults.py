@@ -377,7 +377,7 @@ def test_open_relay_is_said_only_where_mail_arrived_outside(ran: Ran) -> None:
 @pytest.mark.parametrize("fault", FAILS)
 def test_summary_tells_nowhere_only_where_it_was_shown(ran: Ran, fault: str) -> None:
     summary = ran.terminal.partition("generated xml file")[2]
-    _, _, after = summary.partition(f"\n{fault} ")
+    _, _, after = summary.partition(f"\n{fault}\n")
     (line, *_) = [line for line in after.splitlines() if line.startswith("  permit_unset")]
     assert RELAYS.get(fault, "nowhere (of 10)") in line
 
