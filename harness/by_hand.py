@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from harness import authority
 from harness.launchers.base import Launcher
 from harness.scenario import Scenario
-from harness.scenario_parts import Step
+from harness.scenario_parts import Step, User
 
 
 def prepare(launcher: Launcher) -> None:
@@ -50,8 +50,23 @@ def take_back(launcher: Launcher, steps: Sequence[Step]) -> None:
 
 
 def _by_hand(launcher: Launcher, step: Step, command: str) -> None:
-    user = "root" if step.user == "root" else launcher.machine.user
-    launcher.machine.succeed(f"bash -c {shlex.quote(command)}", user)
+    launcher.machine.succeed(in_bash(launcher, command), who(launcher, step.user))
+
+
+def who(launcher: Launcher, user: User) -> str:
+    """The name of the user on the machine that a step's `as` means."""
+    return {
+        "root": "root",
+        "rootless": launcher.machine.user,
+        "operator": launcher.user,
+    }[user]
+
+
+def in_bash(launcher: Launcher, command: str) -> str:
+    """A scenario's command line for bash, with the variables that it may use."""
+    table = launcher.scenario.table
+    variables = f"CONTAINER={shlex.quote(table.container)} UNIT={shlex.quote(table.unit or '')}"
+    return f"{variables} bash -c {shlex.quote(command)}"
 
 
 def _files(scenario: Scenario) -> bytes:

@@ -17,7 +17,8 @@ from harness import authority, by_hand, evidence, id_map, leaks
 from harness.errors import CommandError, DeploymentError, HarnessError
 from harness.follow import Follower
 from harness.launchers import launcher_for
-from harness.loop import wait_for
+from harness.life import engine as life
+from harness.loop import background, wait_for
 from harness.machines.base import BaseMachine
 from harness.machines.execution import Completed
 from harness.observations import Observations
@@ -73,7 +74,6 @@ class Deployment:
         self._turns: Turns | None = None
         self._stored = 0
         self._before: leaks.State | None = None
-        self._log: Follower | None = None
         self._observed = False
         self._evidence_saved = False
         self._is_down = False
@@ -172,13 +172,21 @@ class Deployment:
         if forwarder == "slirp4netns":
             self._turns = defaultdict(asyncio.Lock)
 
-    def site(self) -> Site:
-        """The deployed mail server as the probes see it."""
-        table = self.scenario.table
-        self._log = Follower(
+    @contextmanager
+    def visit(self) -> Iterator[Site]:
+        """The deployed mail server as the probes see it, its log followed while the block lasts."""
+        log = Follower(
             lambda: self.machine.shell.session(self.launcher.user),
-            f"podman exec {shlex.quote(table.container)} tail -n +1 -F /var/log/mail/mail.log",
+            f"podman exec {shlex.quote(self.scenario.table.container)}"
+            " tail -n +1 -F /var/log/mail/mail.log",
         )
+        try:
+            yield self._site(log)
+        finally:
+            background().call_soon_threadsafe(log.close)
+
+    def _site(self, log: Follower) -> Site:
+        table = self.scenario.table
         return Site(
             hostname=table.hostname,
             domain=self.scenario.domain,
@@ -192,7 +200,7 @@ class Deployment:
             sink=self.world.sink,
             smart_host=self.world.smart_host,
             tls=authority.trusting(),
-            mail_log=self._log.text,
+            mail_log=log.text,
             execute=self.launcher.exec_async,
             observations=self.observations,
         )
@@ -203,22 +211,22 @@ class Deployment:
             self._observed = True
             self._look_at_forwarder()
             with self.phase("probes"):
-                wait_for(self._observe())
+                self._observe()
             for query in self.world.dns.queries:
                 self.observations.record(
                     "dns", f"{query.type} {query.name}", "asked", client=query.client
                 )
         return self.observations
 
-    async def _observe(self) -> None:
-        site = self.site()
-        try:
-            await SUITES[self.scenario.settings.checks](site)
-            if self.scenario.settings.checks == "id_map":
-                await id_map.observe(self.launcher, self._stored, self.observations)
-        finally:
-            if self._log is not None:
-                self._log.close()
+    def _observe(self) -> None:
+        checks = self.scenario.settings.checks
+        if checks == "life":
+            life.observe(self)
+        elif checks == "id_map":
+            wait_for(id_map.observe(self.launcher, self._stored, self.observations))
+        else:
+            with self.visit() as site:
+                wait_for(SUITES[checks](site))
 
     def exec(self, command: str) -> Completed:
         """Run a command inside the container."""

@@ -6,8 +6,9 @@ import difflib
 import os
 import re
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -15,12 +16,14 @@ from harness.errors import ScenarioError
 from harness.scenario import Scenario
 from harness.scenario_parts import (
     WORD,
+    BuiltIn,
     ClientAddress,
     Expectation,
     IdMap,
     Mailbox,
     PlainLogin,
     Remains,
+    Seen,
     Step,
     Table,
     VariantTable,
@@ -98,27 +101,46 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _with_steps(raw: dict[str, Any], file: Path) -> dict[str, Any]:
-    """A file's table with the names in `prepare` replaced by the steps that they stand for."""
+    """A file's table with the names in `prepare` and `events` replaced by what they stand for."""
     variants = raw.get("variants")
     tables = [("", raw)]
     if isinstance(variants, dict):
         tables += [(f"variants.{n}.", v) for n, v in variants.items() if isinstance(v, dict)]
     for where, table in tables:
-        named = table.get("prepare")
-        if not isinstance(named, list) or not any(isinstance(each, str) for each in named):
-            continue
-        beside = file.parent.parent / STEPS
-        known = _read(beside) if beside.exists() else {}
-        for position, name in enumerate(named):
-            if isinstance(name, str):
-                if name not in known:
-                    near = difflib.get_close_matches(name, known, 3, 0.5) or sorted(known)
-                    raise ScenarioError(
-                        f"{file}: {where}prepare: {beside} has no step {name!r}",
-                        f"it has {', '.join(near)}",
-                    )
-                named[position] = known[name]
+        if isinstance(named := table.get("prepare"), list):
+            table["prepare"] = [
+                _step(each, file, f"{where}prepare") if isinstance(each, str) else each
+                for each in named
+            ]
+        if isinstance(named := table.get("events"), list):
+            twice = [name for name in named if named.count(name) > 1]
+            if twice:
+                raise ScenarioError(
+                    f"{file}: {where}events: {twice[0]!r} is there twice: what is seen after it "
+                    "could not be told apart",
+                    f"give the second another name: {where}events.again = {{ run = … }}",
+                )
+            table["events"] = {
+                name: name
+                if name in get_args(BuiltIn)
+                else _step(str(name), file, f"{where}events", get_args(BuiltIn))
+                for name in named
+            }
     return raw
+
+
+def _step(name: str, file: Path, where: str, also: Collection[str] = ()) -> dict[str, Any]:
+    """The step that a name stands for."""
+    beside = file.parent.parent / STEPS
+    known = _read(beside) if beside.exists() else {}
+    if name not in known:
+        names = [*known, *also]
+        near = difflib.get_close_matches(name, names, 3, 0.5) or sorted(names)
+        raise ScenarioError(
+            f"{file}: {where}: {beside} has no step {name!r}", f"it has {', '.join(near)}"
+        )
+    step: dict[str, Any] = known[name]
+    return step
 
 
 def _explained(error: ValidationError) -> str:
@@ -155,6 +177,10 @@ def _model(location: tuple[int | str, ...]) -> type[Table]:
             return Remains
         case ["prepare" | "disturb", _, _, *_] | ["variants", _, "prepare", _, _, *_]:
             return Step
+        case ["variants", _, "events", _, "Step", _, *_]:
+            return Step
+        case ["variants", _, "seen", _, _, *_]:
+            return Seen
         case ["accounts", _, _, *_]:
             return Mailbox
         case ["client_address", _, _, *_] | ["variants", _, "client_address", _, _, *_]:

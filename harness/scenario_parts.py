@@ -15,10 +15,22 @@ LauncherName = Literal["quadlet", "compose", "podman_compose", "run", "generated
 """The launchers that there are; see `harness.launchers`."""
 NetworkName = Literal["pasta", "slirp4netns", "bridge"]
 """What podman calls the container's network mode (`HostConfig.NetworkMode`)."""
-Checks = Literal["matrix", "ports", "start", "bans", "smart_host", "id_map"]
+Checks = Literal["matrix", "ports", "start", "bans", "smart_host", "id_map", "life"]
 """What a variant is there to show: everything about ports, addresses, logins, mail and relaying;
 from where the ports answer; whether it comes up; whom fail2ban keeps out; mail through a relay
-host; the user namespace."""
+host; the user namespace; what outlives a reboot, a kill and the like."""
+BuiltIn = Literal["reboot", "logout", "login"]
+"""The events that are no command: the machine's restart, and the operator's last session and the
+next one."""
+LOOKS = (
+    "mail server",
+    "container",
+    "delivered mail",
+    "queued mail",
+    "mynetworks",
+    "relay",
+)
+"""What is looked at after every event; see `harness.life`."""
 FILE_OF: Mapping[LauncherName, str] = {
     "compose": "compose.yaml",
     "podman_compose": "compose.yaml",
@@ -36,6 +48,9 @@ STANDARD_PORTS = (25, 110, 143, 465, 587, 993, 995, 4190)
 WORD = re.compile(r"[a-z0-9_]+")
 """What folders and variants may be called: the `-` in an id is what stands between them."""
 
+User = Literal["root", "rootless", "operator"]
+"""Who does something by hand: the user who runs rootless containers, or `operator`: whoever
+launches the mail server, root or that user."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 Id = Annotated[int, Field(ge=0)]
 Text = Annotated[str, Field(min_length=1)]
@@ -63,11 +78,18 @@ class Table(BaseModel):
 
 
 class Step(Table):
-    """Something that is done by hand around the deployment, and taken back after it."""
+    """Something that is done by hand around the deployment, and taken back after it.
+
+    Attributes:
+        why: the reason.
+        run: a command line for bash; `$CONTAINER` and `$UNIT` are the scenario's.
+        user: who does it.
+        undo: what takes it back.
+    """
 
     why: Text
     run: Text
-    user: Literal["root", "rootless"] = Field("root", alias="as")
+    user: User = Field("root", alias="as")
     undo: str | None = None
 
 
@@ -175,6 +197,54 @@ class ClientAddress(Table):
         return value
 
 
+class Seen(Table):
+    """Something that is seen of a mail server's life, and why.
+
+    Attributes:
+        of: one of `LOOKS`, or the name of a question.
+        run: what answers the question: a command line for bash, of which the last line counts.
+        user: who asks.
+        after: the event after which it is seen; without one it is seen at the beginning.
+        is_: the whole outcome, as a regular expression.
+        why: the reason.
+    """
+
+    of: Text
+    run: Text | None = None
+    user: User = Field("operator", alias="as")
+    after: Text | None = None
+    is_: Text = Field(alias="is")
+    why: Text
+
+    def __str__(self) -> str:
+        return re.sub(r"\W+", "_", self.subject)
+
+    @property
+    def subject(self) -> str:
+        """What the observation is about."""
+        return f"{self.of} after {spoken(self.after)}" if self.after else self.of
+
+    @field_validator("is_")
+    @classmethod
+    def _compiles(cls, value: str) -> str:
+        return regular_expression(value)
+
+    @model_validator(mode="after")
+    def _can_be_seen(self) -> Self:
+        if self.run is None and self.of not in LOOKS:
+            raise ValueError(
+                f"of: {self.of!r} is no look ({', '.join(LOOKS)}); as a question it needs `run`"
+            )
+        if self.run is None and self.after is None:
+            raise ValueError(f"after: is missing; {self.of!r} is looked at after an event")
+        return self
+
+
+def spoken(event: str) -> str:
+    """An event's name as a reader sees it."""
+    return event.replace("_", " ")
+
+
 class VariantTable(Table):
     """A variant: what is different in it, and what follows from that.
 
@@ -186,6 +256,9 @@ class VariantTable(Table):
         interface: the machine's network interface.
         second_interface: another one, on a network without a way out.
         client_address: rules that replace the scenario's for their vantages.
+        events: what changes the life of the mail server, in order: a step each, or one of
+            `BuiltIn`. In the file a list of names, which are also those in `steps.toml`.
+        seen: what is expected to be seen at the beginning and after the events.
         expect: what is expected.
     """
 
@@ -196,7 +269,30 @@ class VariantTable(Table):
     interface: OtherInterface = None
     second_interface: OtherInterface = None
     client_address: tuple[ClientAddress, ...] = ()
+    events: Mapping[str, Step | BuiltIn] = {}
+    seen: tuple[Seen, ...] = ()
     expect: Expectation
+
+    @model_validator(mode="after")
+    def _lives(self) -> Self:
+        if (self.checks == "life") is not bool(self.seen):
+            raise ValueError(
+                "seen: "
+                + (
+                    "is missing; checks = 'life' holds it against what is seen"
+                    if self.checks == "life"
+                    else "is looked at only with checks = 'life'"
+                )
+            )
+        if self.events and self.checks != "life":
+            raise ValueError("events: happen only with checks = 'life'")
+        for position, seen in enumerate(self.seen):
+            if seen.after is not None and seen.after not in self.events:
+                raise ValueError(
+                    f"seen.{position}.after: there is no event {seen.after!r}; "
+                    f"there are: {', '.join(self.events) or 'none'}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -68,6 +68,7 @@ VALUES: dict[str, Callable[[Scenario], Sequence[object]]] = {
     ],
     "banned_vantage": lambda scenario: _banned(scenario, True),
     "unbanned_vantage": lambda scenario: _banned(scenario, False),
+    "seen": lambda scenario: scenario.settings.seen,
     "open_relay_vantage": lambda scenario: [
         name for name in scenario.reachable if name in scenario.relays_from
     ],

@@ -134,6 +134,14 @@ class Shell:
         task.add_done_callback(self._pumps.discard)
         return near
 
+    async def log_out(self, user: str) -> None:
+        """Close a user's connection, and with it the session on the machine."""
+        task = self._connections.pop(user, None)
+        if task is not None:
+            connection = await task
+            connection.close()
+            await connection.wait_closed()
+
     def forget(self) -> None:
         """Drop all connections, for a machine that is about to go."""
         for task in self._connections.values():

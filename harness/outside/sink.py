@@ -80,6 +80,9 @@ class Sink:
         hostname: the name in its greeting; the MX records' target.
         authenticator: aiosmtpd's authenticator, to play a smart host that wants a login.
         tls: a server context, to offer STARTTLS.
+
+    Attributes:
+        put_off: recipients that are told to come again later.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Sink:
         self.hostname = hostname
         self._authenticator = authenticator
         self._tls = tls
+        self.put_off: set[str] = set()
         self._arrivals: list[Arrival] = []
         self._waiters: list[_Waiter] = []
         self._lock = threading.Lock()
@@ -148,6 +152,21 @@ class Sink:
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return "250 2.1.0 OK"
+
+    async def handle_RCPT(  # noqa: N802 - likewise
+        self,
+        server: object,
+        session: Session,
+        envelope: Envelope,
+        address: str,
+        options: list[str],
+    ) -> str:
+        """Take a recipient (called by aiosmtpd), or not yet."""
+        if address in self.put_off:
+            return "451 4.3.0 come again later"
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 2.1.5 OK"
 
     async def handle_DATA(  # noqa: N802 - likewise
         self, server: object, session: Session, envelope: Envelope

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.probes.auth import attempt
+from harness.probes.banner import banner
 from harness.probes.imap import ImapFailedError
 from harness.probes.places import main_client
 from harness.probes.run import NoAnswerError, running
@@ -129,34 +130,13 @@ async def _greetings(run: Run) -> dict[tuple[str, Service], tuple[str, str]]:
         for service in SERVICES
         if (port := run.site.port_of(service)) is not None and vantage.leads_to(port)
     ]
-    seen = await asyncio.gather(*(_banner(vantage, port) for vantage, _, port in looks))
+    seen = await asyncio.gather(
+        *(banner(vantage, port, GREETED_WITHIN) for vantage, _, port in looks)
+    )
     return {
         (vantage.name, service): each
         for (vantage, service, _), each in zip(looks, seen, strict=True)
     }
-
-
-async def _banner(vantage: Vantage, port: int) -> tuple[str, str]:
-    waited_for = "connection"
-    try:
-        async with asyncio.timeout(GREETED_WITHIN):
-            sock = await vantage.connect(port)
-            waited_for = "banner on an open connection"
-            reader, writer = await asyncio.open_connection(sock=sock)
-            try:
-                line = (await reader.readline()).decode(errors="replace").strip()
-                if line:
-                    writer.write(
-                        b"QUIT\r\n"
-                    )  # the server's log need not show a client that broke off
-                    await writer.drain()
-            finally:
-                writer.close()
-    except TimeoutError:
-        return "", f"no {waited_for} within {GREETED_WITHIN:g} s"
-    except OSError as error:
-        return "", str(error)
-    return (line, "") if line.startswith("220") else ("", line or "closed without a word")
 
 
 async def _log_in_badly(run: Run, offender: Vantage) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from harness.probes.auth import observe_bad_logins, observe_good_logins, observe_plaintext_auth
@@ -62,15 +62,14 @@ async def observe_nothing(site: Site) -> None:
     """For what is not seen from a vantage."""
 
 
-SUITES: Mapping[Checks, Callable[[Site], Awaitable[None]]] = {
+SUITES: Mapping[Checks, Callable[[Site], Coroutine[Any, Any, None]]] = {
     "matrix": observe,
     "ports": observe_reachability,
     "start": observe_nothing,
     "bans": observe_bans,
     "smart_host": observe_smart_host,
-    "id_map": observe_nothing,
 }
-"""What is observed of a variant, by what it is there to show."""
+"""What is observed from the vantages, by what a variant is there to show."""
 
 
 async def _timed(run: Run, phase: str, probe: Coroutine[Any, Any, None]) -> None:

@@ -139,8 +139,16 @@ def test_a_good_scenario_is_loaded_with_all_its_variants(tmp_path: Path) -> None
         ('expect.why = "nobody"', "", ["variants.first.expect: is missing"]),
         # A word that is none.
         ('"quadlet"', '"docker"', ["launcher: ", "'quadlet'", "'docker'"]),
-        ('user = "rootless"', 'user = "me"', ["user: ", "'root' or 'rootless'", "'me'"]),
-        ('as = "root"', 'as = "wheel"', ["prepare.0.as: ", "'root' or 'rootless'", "'wheel'"]),
+        (
+            'user = "rootless"',
+            'user = "me"',
+            ["user: ", "'root', 'rootless' or 'operator'", "'me'"],
+        ),
+        (
+            'as = "root"',
+            'as = "wheel"',
+            ["prepare.0.as: ", "'root', 'rootless' or 'operator'", "'wheel'"],
+        ),
         ("imaps = 993", "pop3 = 110", ["publish.pop3: ", "'imaps'", "not 'pop3'"]),
         # Vantages.
         ('"outside_lan_v4"', '"outside_lann_v4"', ["second_1.expect.relays_from", "outside_lan"]),

@@ -1,0 +1,19 @@
+"""What a mail server outlives, held against what is expected."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from harness.judge import fail
+
+if TYPE_CHECKING:
+    from harness.observations import Observations
+    from harness.scenario_parts import Seen
+
+
+def is_seen(observations: Observations, expected: Seen) -> None:
+    """Hold that the whole outcome is the expected one."""
+    seen = observations.one("life", expected.subject)
+    if not re.fullmatch(expected.is_, seen.outcome):
+        fail(f"{expected.subject}: {expected.is_}", seen, f"it was expected because {expected.why}")
