@@ -158,7 +158,26 @@ def _finding(facts: Sequence[Fact]) -> Text:
     if checks[0] == "bans":
         out = [f["vantage"] for f in _of(facts, "ban") if f["outcome"] == "kept out"]
         return Text(f"(fail2ban bans {', '.join(_grouped(out)) or 'nobody'})", style="dim")
+    if checks[0] == "life":
+        return _life(facts)
     return Text(f"({checks[0].replace('_', ' ')} only)", style="dim")
+
+
+def _life(facts: Sequence[Fact]) -> Text:
+    """Which events the mail server outlived, after how many seconds, and which not."""
+    of = "mail server after "
+    looks = [f for f in _of(facts, "life") if f["subject"].startswith(of)]
+    back = [f for f in looks if f["outcome"] == "answers"]
+    gone = [f["subject"].removeprefix(of) for f in looks if f not in back]
+    if not looks:
+        return Text(f"({len(_of(facts, 'life'))} questions)", style="dim")
+    survived = ", ".join(
+        f"{f['subject'].removeprefix(of)} ({f['evidence']['away']:.0f} s)" for f in back
+    )
+    shown = Text(f"outlives {survived}" if back else "")
+    if gone:
+        shown.append(f"{'; ' if back else ''}away after {', '.join(gone)}", style="yellow")
+    return shown
 
 
 def _relay(facts: Sequence[Fact]) -> Text:

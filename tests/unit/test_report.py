@@ -55,6 +55,24 @@ def test_open_relay_is_named_by_the_shortest_words(tmp_path: Path) -> None:
     assert "outside_lan_v4, localhost_v4" in summary(tmp_path)
 
 
+def test_life_tells_what_was_outlived_and_what_was_not(tmp_path: Path) -> None:
+    seen = Observations("demo-kills", tmp_path / "observations.jsonl")
+    seen.record("scenario", "reachable", "0", vantages=[], checks="life")
+    seen.record("life", "kill conmon", "done")
+    seen.record("life", "mail server after kill conmon", "answers", away=3.2)
+    seen.record("life", "container after kill conmon", "another")
+    seen.record("life", "mail server after kill pasta", "does not answer", away=20.0)
+    assert "outlives kill conmon (3 s); away after kill pasta" in summary(tmp_path)
+
+
+def test_life_without_events_tells_how_much_was_asked(tmp_path: Path) -> None:
+    seen = Observations("demo-facts", tmp_path / "observations.jsonl")
+    seen.record("scenario", "reachable", "0", vantages=[], checks="life")
+    seen.record("life", "socket", "OK")
+    seen.record("life", "timer", "daily")
+    assert "(2 questions)" in summary(tmp_path)
+
+
 def test_inconclusive_is_not_closed(tmp_path: Path) -> None:
     observed(tmp_path, outcome="deferred")
     said = summary(tmp_path)

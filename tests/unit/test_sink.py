@@ -57,6 +57,28 @@ def test_a_message_is_recorded_byte_for_byte() -> None:
     asyncio.run(run())
 
 
+def test_a_recipient_who_is_put_off_is_told_to_come_again_and_then_taken() -> None:
+    async def run() -> None:
+        async with serving() as (sink, (port,)):
+            sink.put_off.add("x@there.test")
+            async with aiosmtplib.SMTP(
+                hostname="127.0.0.1", port=port, start_tls=False, local_hostname="client.test"
+            ) as client:
+                await client.ehlo()
+                await client.execute_command(b"MAIL FROM:<a@here.test>")
+                code, _ = await client.execute_command(b"RCPT TO:<x@there.test>")
+                other, _ = await client.execute_command(b"RCPT TO:<y@there.test>")
+                assert (code, other) == (451, 250)
+                sink.put_off.clear()
+                code, _ = await client.execute_command(b"RCPT TO:<x@there.test>")
+                assert code == 250
+                await client.data(compose("nonce", "a@here.test", "x@there.test"))
+            (arrival,) = sink.arrivals
+            assert arrival.recipients == ("y@there.test", "x@there.test")
+
+    asyncio.run(run())
+
+
 def test_waiting_ends_with_the_arrival_and_works_afterwards_too() -> None:
     async def run() -> None:
         async with serving() as (sink, (port,)):
