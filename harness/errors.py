@@ -29,6 +29,10 @@ class ScenarioError(HarnessError):
     """A scenario folder is wrong: names the file, the key and the remedy."""
 
 
+class ClaimsError(HarnessError):
+    """The list of the guide's claims is wrong, or there is nothing to judge them by."""
+
+
 class HostError(HarnessError):
     """This computer lacks something: a right, a device, a package, space, a network."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,3 +112,23 @@ class Observations:
         where = f" from {vantage}" if vantage else ""
         assert found, f"not observed: {kind} {subject}{where}"
         return found[-1]
+
+
+def read(path: Path, kinds: Container[str] | None = None) -> list[Observation]:
+    """The observations of a run, in the order in which they were made; none without the file.
+
+    A last line that a killed run left half written is no observation.
+
+    Args:
+        path: the file.
+        kinds: only these, or all: most of a file is of kinds that not every reader wants.
+    """
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8") as file:
+        # The kind is a line's first value: to see that it is not wanted takes no parsing.
+        return [
+            Observation(**json.loads(line))
+            for line in file
+            if line.endswith("}\n") and (kinds is None or line.split('"', 4)[3] in kinds)
+        ]
