@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import authority, by_hand, evidence, id_map, leaks
+from harness import authority, by_hand, evidence, facts, id_map, leaks
 from harness.errors import CommandError, DeploymentError, HarnessError
 from harness.follow import Follower
 from harness.launchers import launcher_for
 from harness.life import engine as life
-from harness.loop import background, wait_for
+from harness.loop import background, begin, wait_for
 from harness.machines.base import BaseMachine
 from harness.machines.execution import Completed
 from harness.observations import Observations
@@ -115,6 +115,7 @@ class Deployment:
             self.observations.record("deployment", "start", "failed", why=str(error))
             self.save_evidence()
             return
+        self.observations.record("deployment", "start", "came up")
         if self.scenario.table.disturb:
             try:
                 with self.phase("disturb"):
@@ -134,7 +135,7 @@ class Deployment:
                 self.machine.start()
                 self.world.open()
                 self.machine.wait_until_up()
-            for fact, value in self.machine.facts.items():
+            for fact, value in facts.of_machine(self.machine).items():
                 self.observations.record("machine", fact, value)
             reachable = self.scenario.reachable
             checks = self.scenario.settings.checks
@@ -210,8 +211,13 @@ class Deployment:
         if not self._observed:
             self._observed = True
             self._look_at_forwarder()
+            # Beside the probes, which mostly wait.
+            asked = begin(facts.observe_container(self.launcher, self.observations))
+            if self.scenario.settings.checks == "life":
+                asked.result()  # before anything happens to the container
             with self.phase("probes"):
                 self._observe()
+            asked.result()
             for query in self.world.dns.queries:
                 self.observations.record(
                     "dns", f"{query.type} {query.name}", "asked", client=query.client

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import Future
 from functools import cache
 from typing import Any, TypeVar
 
@@ -40,6 +41,11 @@ def wait_for(work: Coroutine[Any, Any, T], within: float | None = None) -> T:
     except KeyboardInterrupt:
         future.cancel()
         raise
+
+
+def begin(work: Coroutine[Any, Any, T]) -> Future[T]:
+    """Start a coroutine in the background loop; its result is for whoever waits for it."""
+    return asyncio.run_coroutine_threadsafe(work, background())
 
 
 def cancel_all() -> None:

@@ -151,7 +151,7 @@ def _named(address: str, place: str, family: str) -> str:
 def _finding(facts: Sequence[Fact]) -> Text:
     """What a variant is there to show."""
     checks = [fact["evidence"]["checks"] for fact in _of(facts, "scenario")]
-    if _of(facts, "deployment"):
+    if any(fact["outcome"] == "failed" for fact in _of(facts, "deployment")):
         return Text("did not come up", style="yellow")
     if not checks or checks[0] == "matrix":
         return _relay(facts)
