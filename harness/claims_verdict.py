@@ -1,8 +1,8 @@
 """Verdicts about the guide's claims, from the observations of one run or of several.
 
-Pure: what is observed goes in, what it says about each claim comes out. Two rules keep what proves
-nothing out of it: `error` is what a probe notes of itself, so that such an observation is none; and
-refused mail says nothing about relaying where no mail comes and goes at all.
+Pure: what is observed goes in, what it says about each claim comes out. Two rules keep out what
+proves nothing: an outcome by which a probe says that it could not tell is no observation; and mail
+that is refused says nothing about relaying where no mail comes and goes at all.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from harness.observations import Observation
 
 STAND_IN = "stand-in"
 """How the outcome of what the image is begins, where it is not docker-mailserver."""
-NO_OBSERVATION = "error"
+NO_OBSERVATION = ("error", "connection lost", "inconclusive", "deferred")
+"""Outcomes by which a probe says that it could not tell."""
 ARRIVED = ("unchanged", "changed")
 """Outcomes of mail that came to where it was sent."""
 
@@ -213,13 +214,9 @@ def _judge(claim: Claim, deployed: Sequence[Deployed], common: set[str]) -> Clai
     results = tuple(result for case in claim.cases for result in _results(case, fit, common))
     observed = {result.holds for result in results if result.holds is not None}
     if not observed:
-        unknown = any(each.has(need) is None for each in deployed for need in claim.needs)
-        missing = tuple(
-            need for need in claim.needs if not any(each.has(need) for each in deployed)
-        )
-        if fit or unknown or not deployed:
-            return ClaimVerdict(claim, Verdict.NOT_RUN, results)
-        return ClaimVerdict(claim, Verdict.NOT_CHECKABLE, results, missing or claim.needs)
+        missing = tuple(need for need in claim.needs if _is_missing(need, deployed))
+        verdict = Verdict.NOT_CHECKABLE if missing else Verdict.NOT_RUN
+        return ClaimVerdict(claim, verdict, results, missing)
     verdict = Verdict.UPHELD if observed == {True} else Verdict.CONTRADICTED
     if len(observed) > 1:
         verdict = Verdict.DEPENDS
@@ -227,6 +224,12 @@ def _judge(claim: Claim, deployed: Sequence[Deployed], common: set[str]) -> Clai
     return ClaimVerdict(
         claim, verdict, results, on_stand_in=IMAGE in claim.depends and images == {STAND_IN}
     )
+
+
+def _is_missing(need: Feature, deployed: Sequence[Deployed]) -> bool:
+    """Whether no machine had it, and at least one is known not to have it."""
+    known = {each.has(need) for each in deployed}
+    return False in known and True not in known
 
 
 def _results(case: Case, deployed: Sequence[Deployed], common: set[str]) -> list[CaseResult]:
@@ -250,7 +253,7 @@ def _matches(text: str, globs: Sequence[str]) -> bool:
 
 def _is_of(case: Case, seen: Observation) -> bool:
     return (
-        seen.outcome != NO_OBSERVATION
+        seen.outcome not in NO_OBSERVATION
         and (case.counts is None or bool(re.fullmatch(case.counts, seen.outcome)))
         and _matches(seen.subject, case.subject)
         and (case.vantage is None or _matches(seen.vantage or "", case.vantage))

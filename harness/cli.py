@@ -98,6 +98,45 @@ def _expected(scenario: Scenario) -> str:
     return expect.why
 
 
+def claims(args: argparse.Namespace) -> int:
+    """Say which of the guide's claims some runs uphold, and which they contradict."""
+    from rich.console import Console
+
+    from harness.report.claims import as_json, chosen, ledger_of, print_claim, print_ledger
+
+    ledger = ledger_of(args.runs, args.claims)
+    console = Console()
+    if args.id:
+        for each in chosen(ledger, args.id):
+            print_claim(console, each)
+    elif args.json:
+        print(as_json(ledger, args.runs), end="")
+    else:
+        print_ledger(console, ledger, args.runs)
+    return 0
+
+
+def findings(args: argparse.Namespace) -> int:
+    """Write what a maintainer should change in the guide, or hold such a file against a run."""
+    from harness.report.claims import ledger_of
+    from harness.report.findings import as_markdown, differences
+
+    ledger = ledger_of(args.runs, args.claims)
+    if args.check:
+        differing = differences(args.check, ledger, args.complete)
+        for line in differing:
+            print(line)
+        if not differing:
+            print(f"{args.check}: agrees with {', '.join(map(str, args.runs))}")
+        return 1 if differing else 0
+    if args.output:
+        args.output.write_text(as_markdown(ledger), encoding="utf-8")
+        print(f"{args.output}: {ledger.counts}")
+    else:
+        print(as_markdown(ledger), end="")
+    return 0
+
+
 def clean(args: argparse.Namespace) -> int:
     """Remove what dead runs left behind, and with --cache everything that was built."""
     from harness import cache
@@ -146,6 +185,29 @@ def parser() -> argparse.ArgumentParser:
     add("list", list_).add_argument(
         "--scenarios", type=Path, default=Path("scenarios"), metavar="DIR"
     )
+    ledger = add("claims", claims)
+    ledger.add_argument("--id", action="append", metavar="C14", help="one claim, all its evidence")
+    ledger.add_argument("--json", action="store_true", help="for other programs")
+    report = add("findings", findings)
+    report.add_argument("--output", type=Path, metavar="FILE", help="write it there, not here")
+    report.add_argument(
+        "--check", type=Path, metavar="FILE", help="exit 1 where the file's verdicts differ"
+    )
+    report.add_argument(
+        "--complete", action="store_true", help="with --check: compare what was not run as well"
+    )
+    for command in (ledger, report):
+        command.add_argument(
+            "runs",
+            nargs="*",
+            type=Path,
+            default=[Path("runs") / "latest"],
+            metavar="RUN",
+            help="a run's folder; of several, the observations are put together (runs/latest)",
+        )
+        command.add_argument(
+            "--claims", type=Path, default=Path("scenarios") / "claims.toml", metavar="FILE"
+        )
     add("clean", clean).add_argument(
         "--cache", action="store_true", help="remove the machine images as well"
     )

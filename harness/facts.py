@@ -1,7 +1,7 @@
 """What a machine has, and what podman and the mail server say of the container that was started.
 
 These are asked of the machine and of the container, not over the network, so that they are no
-probe of a `Site`. What cannot be asked is an observation whose outcome is `error`, and ends nothing.
+probe of a `Site`. Where one cannot be asked, that is an observation with the outcome `error`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from harness.errors import MachineError
@@ -16,7 +17,7 @@ from harness.errors import MachineError
 if TYPE_CHECKING:
     from harness.launchers.base import Launcher
     from harness.machines.base import BaseMachine
-    from harness.observations import Observations
+    from harness.observations import Json, Observations
 
 WITHIN = 30.0
 """Seconds that one question may take."""
@@ -48,24 +49,22 @@ async def observe_container(launcher: Launcher, observations: Observations) -> N
     container = shlex.quote(launcher.scenario.table.container)
     lines = "".join(f"{{{{println {where}}}}}" for where in OF_THE_CONTAINER.values())
 
-    async def ask(command: str, kind: str, *subjects: str) -> None:
-        try:
-            done = await launcher.machine.run_async(command, launcher.user, within=WITHIN)
-            error = f"status {done.status}: {done.stderr.strip()}" if done.status else ""
-        except MachineError as gone:
-            error = str(gone)
-        if error:
-            for subject in subjects:
-                observations.record(kind, subject, "error", error=error)
-            return
-        for subject, outcome in zip(subjects, done.stdout.splitlines() or [""], strict=False):
-            observations.record(kind, subject, outcome.strip() or "empty")
-
-    await asyncio.gather(
-        ask(
-            f"podman inspect --type container --format '{lines}' {container}",
-            "container",
-            *OF_THE_CONTAINER,
-        ),
-        ask(f"podman exec {container} postconf -h mynetworks", "mail server", "mynetworks"),
+    (said, wrong), (networks, why) = await asyncio.gather(
+        _ask(launcher, f"podman inspect --type container --format '{lines}' {container}"),
+        _ask(launcher, f"podman exec {container} postconf -h mynetworks"),
     )
+    for subject, outcome in zip_longest(OF_THE_CONTAINER, said, fillvalue="error"):
+        observations.record("container", subject, outcome, None, **wrong)
+    outcome = "error" if why else " ".join(networks) or "empty"
+    observations.record("mail server", "mynetworks", outcome, None, **why)
+
+
+async def _ask(launcher: Launcher, command: str) -> tuple[list[str], dict[str, Json]]:
+    """The lines that a command writes; or none, and the evidence of why."""
+    try:
+        done = await launcher.machine.run_async(command, launcher.user, within=WITHIN)
+    except MachineError as error:
+        return [], {"error": str(error)}
+    if done.status != 0:
+        return [], {"error": f"`{command}` failed with status {done.status}: {done.stderr}"}
+    return [line.strip() for line in done.stdout.splitlines() if line.strip()], {}

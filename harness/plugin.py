@@ -230,12 +230,29 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
         )
         kind = config.stash[machine_key].kind if machine_key in config.stash else ""
         print_summary(console, config.stash[run_folder], kind)
+        _sum_up_claims(reporter, config)
     failed = [report.nodeid for report in reporter.stats.get("failed", [])]
     command = _same_again(config)
     for nodeid in failed[:REPRODUCED]:
         reporter.write_line(f"reproduce: {command} {shlex.quote(nodeid)}")
     if len(failed) > REPRODUCED:
         reporter.write_line(f"… and {len(failed) - REPRODUCED} more")
+
+
+def _sum_up_claims(reporter: Any, config: pytest.Config) -> None:
+    """Write down what the run says about the guide's claims, and tell it in a line."""
+    from harness.report.claims import write_and_sum_up
+
+    run = config.stash[run_folder]
+    scenarios = config.getoption("--scenarios") or config.rootpath / "scenarios"
+    try:
+        said = write_and_sum_up(run, scenarios)
+    except HarnessError as error:
+        reporter.write_line(f"ERROR: {error}", red=True)
+        return
+    if said:
+        is_default = run.parent == Path("runs").absolute()
+        reporter.write_line(f"{said}; dms-harness claims{'' if is_default else f' {run}'}")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -17,6 +17,8 @@ WIDEST = 160
 TELLING_KEYS = ("line", "log", "why", "greeting", "text", "reply", "error")
 """Where the evidence is in words, the most telling first."""
 
+MOST = 4
+"""Different outcomes that are named."""
 PLAINEST = ("smtp", "external-to-external")
 """Subjects whose evidence is the easiest to read, where there are several."""
 
@@ -33,6 +35,7 @@ _ALWAYS = (
     (re.compile(r"\b(?=[0-9A-F]*\d)[0-9A-F]{8,12}\b(?=:|$)"), "…"),  # queue ids
     (re.compile(r", (?:conn_use=\d+|delay=[\d.]+|delays=[\d./]+)"), ""),
     (re.compile(r" in \d+ secs\b"), ""),
+    (re.compile(r"> [A-Za-z0-9+/]{22} Saved"), "> … Saved"),  # Dovecot's ids
     (re.compile(r"\s+"), " "),
 )
 _TROUBLE = (
@@ -52,11 +55,23 @@ def settled(text: str) -> str:
 
 def shown(seen: Seen, result: CaseResult) -> str:
     """What was seen, in a few words: the outcome, or the line of the evidence that tells."""
-    if seen.text != seen.observation.outcome:
+    observation = seen.observation
+    if seen.text != observation.outcome:
         return telling(seen, result)
-    if seen.observation.kind == "storage" and seen.text.lstrip("-").isdigit():
-        return f"{float(f'{int(seen.text) / 1e6:.2g}'):g} MB"
+    match observation.kind:
+        case "storage":
+            return f"{float(f'{int(seen.text) / 1e6:.2g}'):g} MB"
+        case "client_address" if seen.text == observation.evidence.get("source"):
+            return "the client's own"
+        case "deployment" if "why" in observation.evidence:
+            return f"{seen.text}: {telling(seen, result)}"
     return settled(seen.text)
+
+
+def aside(seen: Seen, result: CaseResult) -> str:
+    """The telling line, where `shown` does not have it already."""
+    line = telling(seen, result)
+    return "" if line in shown(seen, result) else line
 
 
 def telling(seen: Seen, result: CaseResult) -> str:
@@ -88,10 +103,13 @@ def _cut(text: str) -> str:
 
 
 def counted(result: CaseResult) -> str:
-    """All that was seen in a case, the most frequent first: `10.89.0.2 ×24, no answer`."""
+    """What decided a case, the most frequent first: `10.89.0.2 ×24, no answer`."""
     counts = Counter(shown(seen, result) for seen in result.telling)
     ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    return ", ".join(f"{what} ×{times}" if times > 1 else what for what, times in ordered)
+    said = [f"{what} ×{times}" if times > 1 else what for what, times in ordered]
+    if len(said) > MOST:
+        said[MOST:] = [f"{len(said) - MOST} more"]
+    return ", ".join(said)
 
 
 def examples(result: CaseResult, at_most: int) -> list[Seen]:
