@@ -139,7 +139,8 @@ class Deployed:
     def fact(self, kind: str, subject: str) -> str | None:
         """The latest outcome of something; None where it was not observed."""
         found = [seen.outcome for seen in self.by_kind.get(kind, ()) if seen.subject == subject]
-        return found[-1] if found else None
+        known = [outcome for outcome in found if outcome not in NO_OBSERVATION]
+        return known[-1] if known else None
 
     def has(self, feature: Feature) -> bool | None:
         """Whether the machine has something; None where that is not known."""

@@ -161,6 +161,9 @@ def test_run_without_observations_is_an_error(scenarios: Path, tmp_path: Path) -
     empty.mkdir()
     with pytest.raises(ClaimsError, match="empty holds no observations"):
         ledger(scenarios, empty)
+    (empty / "observations.jsonl").touch()
+    with pytest.raises(ClaimsError, match="empty holds no observations"):
+        ledger(scenarios, empty)
 
 
 def test_command_line(scenarios: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -190,6 +193,14 @@ def test_end_of_a_run(scenarios: Path, tmp_path: Path) -> None:
     )
     made = json.loads((run / "claims.json").read_text())
     assert made["counts"]["upheld"] == 1
+
+
+def test_two_that_depend_do(scenarios: Path, tmp_path: Path) -> None:
+    file = scenarios / "claims.toml"
+    file.write_text(file.read_text() + CLAIMS[CLAIMS.index("[C2]") :].replace("C2", "C12"))
+    file.write_text(file.read_text().replace("[C3]", "[C13]", 1).replace("[C4]", "[C14]", 1))
+    run = observed(tmp_path / "run", "127.0.0.1", "192.0.2.7")
+    assert "1 upheld, 2 depend, " in write_and_sum_up(run, scenarios)
 
 
 def test_run_or_scenarios_that_say_nothing_are_passed_over(scenarios: Path, tmp_path: Path) -> None:

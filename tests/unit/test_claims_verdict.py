@@ -86,7 +86,7 @@ def test_without_observations_it_is_not_run() -> None:
     assert verdict(claim(), run(up("compose-a"))).verdict is Verdict.NOT_RUN
     other = run(("compose-a", "deployment", "stop", "came up"), up("podman_compose-a"))
     said = verdict(claim(COMES_UP), other)
-    assert (said.verdict, said.cases_run) == (Verdict.NOT_RUN, 0)
+    assert (said.verdict, said.cases_run, said.is_partial) == (Verdict.NOT_RUN, 0, False)
 
 
 def test_some_cases_only_is_said() -> None:
@@ -169,6 +169,8 @@ def test_the_same_takes_two_and_one_of_each_pattern() -> None:
     differing = verdict(claim(case), run(one, (*two[:3], "0 1 1")))
     assert differing.verdict is Verdict.CONTRADICTED
     assert len(differing.results[0].telling) == 2
+    either = case | {"scenario": "map-*", "subject": "?id_map"}
+    assert verdict(claim(either), run(one)).verdict is Verdict.NOT_RUN
 
 
 def relayed(outcome: str, flows: bool) -> list[Observation]:
@@ -208,12 +210,14 @@ def test_what_no_machine_has_makes_it_not_checkable() -> None:
 def test_machine_that_has_it_and_was_not_used_for_the_claim_is_not_run() -> None:
     fedora = run(up("quadlet-a"), selinux="enforcing")
     assert verdict(claim(COMES_UP, needs=[SELINUX]), fedora).verdict is Verdict.NOT_RUN
+    without = run(up("quadlet-b"), selinux="absent")
+    assert verdict(claim(COMES_UP, needs=[SELINUX]), fedora, without).verdict is Verdict.NOT_RUN
 
 
 def test_machine_of_which_nothing_is_known_is_not_run() -> None:
-    assert verdict(claim(COMES_UP, needs=[SELINUX]), run(up("compose-a"))).verdict is (
-        Verdict.NOT_RUN
-    )
+    needing = claim(COMES_UP, needs=[SELINUX])
+    assert verdict(needing, run(up("compose-a"))).verdict is Verdict.NOT_RUN
+    assert verdict(needing, run(up("compose-a"), selinux="error")).verdict is Verdict.NOT_RUN
 
 
 def test_what_nothing_can_show_is_not_checkable() -> None:

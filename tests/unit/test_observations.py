@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.observations import Observations
+from harness.observations import Observations, read
 
 
 def test_recorded_in_memory_and_in_the_file(tmp_path: Path) -> None:
@@ -42,3 +42,15 @@ def test_many_threads_lose_nothing(tmp_path: Path) -> None:
         thread.join()
     assert len(list(seen)) == 400
     assert len((tmp_path / "seen.jsonl").read_text().splitlines()) == 400
+
+
+def test_a_run_is_read_as_it_was_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "seen.jsonl"
+    assert read(path) == []
+    seen = Observations("s", path)
+    seen.record("port", "25", "answers", "a", greeting=["220 ü"])
+    seen.record("relay", "nmap-01", "refused", "a")
+    with path.open("a") as file:
+        file.write('{"kind": "port", "subject": {"whole": 0}')
+    assert read(path) == [*seen]
+    assert [each.kind for each in read(path, {"relay"})] == ["relay"]

@@ -122,3 +122,11 @@ def test_line_that_a_killed_run_left_half_written_is_not_read(tmp_path: Path) ->
     with (tmp_path / "observations.jsonl").open("a") as file:
         file.write('{"kind": "port", "subj')
     assert "4/4" in summary(tmp_path)
+
+
+def test_only_a_deployment_that_failed_did_not_come_up(tmp_path: Path) -> None:
+    seen = observed(tmp_path)
+    seen.record("deployment", "start", "came up")
+    assert "nowhere (of 4)" in summary(tmp_path)
+    seen.record("deployment", "start", "failed", why="port 25: permission denied")
+    assert "did not come up" in summary(tmp_path)
