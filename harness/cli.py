@@ -189,8 +189,9 @@ def parser() -> argparse.ArgumentParser:
     ledger.add_argument("--id", action="append", metavar="C14", help="one claim, all its evidence")
     ledger.add_argument("--json", action="store_true", help="for other programs")
     report = add("findings", findings)
-    report.add_argument("--output", type=Path, metavar="FILE", help="write it there, not here")
-    report.add_argument(
+    either = report.add_mutually_exclusive_group()
+    either.add_argument("--output", type=Path, metavar="FILE", help="write it there, not here")
+    either.add_argument(
         "--check", type=Path, metavar="FILE", help="exit 1 where the file's verdicts differ"
     )
     report.add_argument(

@@ -77,10 +77,13 @@ def _finding(each: ClaimVerdict) -> str:
 def _case(result: CaseResult) -> str:
     word = "so" if result.holds else "**not so**"
     lines = [f"- {word}: {_text(result.name)}: {_text(counted(result))}"]
-    for seen in examples(result, EXAMPLES):
-        line = aside(seen, result).replace("`", "'")
-        said = f": `{line}`" if line else ""
-        lines.append(f"  - `{place(seen)}`: {_text(shown(seen, result))}{said}")
+    chosen = examples(result, EXAMPLES)
+    for seen in chosen:
+        # Where all are alike, the line above has said what was seen.
+        words = [f"`{place(seen)}`", *([_text(shown(seen, result))] if len(chosen) > 1 else [])]
+        if line := aside(seen, result).replace("`", "'"):
+            words.append(f"`{line}`")
+        lines.append(f"  - {': '.join(words)}")
     return "\n".join(lines)
 
 

@@ -216,7 +216,7 @@ def test_findings_say_what_to_change(scenarios: Path, tmp_path: Path) -> None:
     assert "### C2: contradicted \\*, 1 of 2 cases run" in said
     assert "> all IPs are \\`localhost\\` | always" in said
     assert "- **not so**: bridge: 10.89.0.2 ×2" in said
-    assert "`compose-a from outside_v4`: 10.89.0.2: `postfix/smtpd: NOQUEUE: reject" in said
+    assert "  - `compose-a from outside_v4`: `postfix/smtpd: NOQUEUE: reject" in said
     assert "Suggestion: they are not" in said
     assert "| C1 | upheld | it starts | so: compose |" in said
     assert "| C2 | contradicted \\* | all IPs are \\`localhost\\` \\| always |" in said
@@ -345,6 +345,7 @@ def test_findings_on_the_command_line(
     assert main(["findings", run, claims]) == 0
     assert capsys.readouterr().out == file.read_text()
     assert main(["findings", run, claims, "--check", str(file)]) == 0
+    assert "agrees" in capsys.readouterr().out
     file.write_text(file.read_text().replace("| C1 | upheld |", "| C1 | contradicted |"))
     assert main(["findings", run, claims, "--check", str(file)]) == 1
     assert "C1: the file says contradicted, this run upheld" in capsys.readouterr().out
