@@ -33,6 +33,10 @@ class ClaimsError(HarnessError):
     """The list of the guide's claims is wrong, or there is nothing to judge them by."""
 
 
+class GuideError(HarnessError):
+    """A page of the guide, or what is said of it in `guide.toml`, cannot be read: names where."""
+
+
 class HostError(HarnessError):
     """This computer lacks something: a right, a device, a package, space, a network."""
 
