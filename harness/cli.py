@@ -167,6 +167,25 @@ def clean(args: argparse.Namespace) -> int:
     return 1 if hello["stuck"] else 0
 
 
+def guide(args: argparse.Namespace) -> int:
+    """Hold DMS's guide for Podman against the scenarios; 1 where they have parted."""
+    from rich.console import Console
+
+    from harness.guide import claims, table
+    from harness.guide.compare import compare
+    from harness.guide.page import read_page
+    from harness.report.guide import as_json, print_result
+
+    ours, quoted = args.scenarios / table.FILE, args.scenarios / claims.FILE
+    page = read_page(args.file)
+    result = compare(page, table.load_table(ours), ours, claims.load_claims(quoted), quoted)
+    if args.json:
+        print(as_json(result))
+    else:
+        print_result(Console(highlight=False), result)
+    return 1 if result.drift else 0
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="dms-harness", description=__doc__)
@@ -212,6 +231,10 @@ def parser() -> argparse.ArgumentParser:
     add("clean", clean).add_argument(
         "--cache", action="store_true", help="remove the machine images as well"
     )
+    guided = add("guide", guide)
+    guided.add_argument("file", type=Path, metavar="FILE", help="the guide's page, in Markdown")
+    guided.add_argument("--scenarios", type=Path, default=Path("scenarios"), metavar="DIR")
+    guided.add_argument("--json", action="store_true", help="for programs")
     return top
 
 
