@@ -171,14 +171,15 @@ def guide(args: argparse.Namespace) -> int:
     """Hold DMS's guide for Podman against the scenarios; 1 where they have parted."""
     from rich.console import Console
 
-    from harness.guide import claims, table
+    from harness.claims import FILE, load_claims
+    from harness.guide import table
     from harness.guide.compare import compare
     from harness.guide.page import read_page
     from harness.report.guide import as_json, print_result
 
-    ours, quoted = args.scenarios / table.FILE, args.scenarios / claims.FILE
+    ours, quoted = args.scenarios / table.FILE, args.scenarios / FILE
     page = read_page(args.file)
-    result = compare(page, table.load_table(ours), ours, claims.load_claims(quoted), quoted)
+    result = compare(page, table.load_table(ours), ours, load_claims(quoted), quoted)
     if args.json:
         print(as_json(result))
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.guide.claims import load_claims
+from harness.claims import load_claims
 from harness.guide.compare import compare
 from harness.guide.drift import Drift
 from harness.guide.page import scan
