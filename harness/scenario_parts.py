@@ -31,6 +31,8 @@ LOOKS = (
     "relay",
 )
 """What is looked at after every event; see `harness.life`."""
+LAST_LOOK = "queued mail at last"
+"""What is looked at once, after the last event."""
 FILE_OF: Mapping[LauncherName, str] = {
     "compose": "compose.yaml",
     "podman_compose": "compose.yaml",
@@ -201,10 +203,10 @@ class Seen(Table):
     """Something that is seen of a mail server's life, and why.
 
     Attributes:
-        of: one of `LOOKS`, or the name of a question.
+        of: one of `LOOKS`, `LAST_LOOK`, or the name of a question.
         run: what answers the question: a command line for bash, of which the last line counts.
         user: who asks.
-        after: the event after which it is seen; without one it is seen at the beginning.
+        after: the event after which it is seen; without one a question is asked at the beginning.
         is_: the whole outcome, as a regular expression.
         why: the reason.
     """
@@ -231,11 +233,16 @@ class Seen(Table):
 
     @model_validator(mode="after")
     def _can_be_seen(self) -> Self:
-        if self.run is None and self.of not in LOOKS:
+        if self.run is None and self.of not in (*LOOKS, LAST_LOOK):
             raise ValueError(
-                f"of: {self.of!r} is no look ({', '.join(LOOKS)}); as a question it needs `run`"
+                f"of: {self.of!r} is no look ({', '.join((*LOOKS, LAST_LOOK))}); "
+                "as a question it needs `run`"
             )
-        if self.run is None and self.after is None:
+        if self.run is not None and self.of in (*LOOKS, LAST_LOOK):
+            raise ValueError(f"of: {self.of!r} is a look; give the question another name")
+        if self.of == LAST_LOOK and self.after is not None:
+            raise ValueError(f"after: {self.of!r} is looked at after the last event; leave it out")
+        if self.run is None and self.of != LAST_LOOK and self.after is None:
             raise ValueError(f"after: is missing; {self.of!r} is looked at after an event")
         return self
 
@@ -287,6 +294,8 @@ class VariantTable(Table):
         if self.events and self.checks != "life":
             raise ValueError("events: happen only with checks = 'life'")
         for position, seen in enumerate(self.seen):
+            if seen.of == LAST_LOOK and not self.events:
+                raise ValueError(f"seen.{position}: {LAST_LOOK!r} needs `events`")
             if seen.after is not None and seen.after not in self.events:
                 raise ValueError(
                     f"seen.{position}.after: there is no event {seen.after!r}; "

@@ -15,7 +15,7 @@ from harness.life.mail import Mail
 from harness.life.rest import is_there, settle
 from harness.life.watch import watching
 from harness.loop import wait_for
-from harness.scenario_parts import Step, spoken
+from harness.scenario_parts import LAST_LOOK, Step, spoken
 
 if TYPE_CHECKING:
     from harness.deployment import Deployment
@@ -55,7 +55,7 @@ def observe(deployment: Deployment) -> None:
     `gone`, `not asked` (its user is logged out). The others are looked at where it answers:
     `delivered mail` (`there once`, `there N times`, `lost`, `not readable`), `queued mail`
     (`queued`, `lost`, `already sent`), `mynetworks` (`same`, `changed`), `relay` (see
-    `Mail.strangers`). After the last event `queued mail at last`: see `Mail.sent_at_last`.
+    `Mail.strangers`). After the last event, where it answers, `LAST_LOOK`: see `Mail.sent_at_last`.
 
     Raises:
         CommandError: an event's command failed.
@@ -86,7 +86,7 @@ class _Life:
             answers = self._undergo(name, event)
             self._ask(name)
         if answers:
-            self._record("queued mail at last", *self._at_site(self.mail.sent_at_last))
+            self._record(LAST_LOOK, *self._at_site(self.mail.sent_at_last))
 
     def _undergo(self, name: str, event: Step | BuiltIn) -> bool:
         """Have an event happen, and look around; whether the mail server answers then."""

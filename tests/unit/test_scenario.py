@@ -349,6 +349,44 @@ def test_a_mistake_is_named_with_its_file_its_key_and_its_remedy(
         assert words in said
 
 
+LIVES = 'expect.why = "nobody"\nchecks = "life"\n'
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("seen = [{ of = 'queue', is = 'x', why = 'y' }]", ["seen.0: of: 'queue' is no look"]),
+        ("seen = [{ of = 'container', is = 'x', why = 'y' }]", ["seen.0: after: is missing"]),
+        (
+            "seen = [{ of = 'container', run = 'true', is = 'x', why = 'y' }]",
+            ["seen.0: of: 'container' is a look", "another name"],
+        ),
+        (
+            "events = ['reboot']\n"
+            "seen = [{ of = 'queued mail at last', after = 'reboot', is = 'x', why = 'y' }]",
+            ["seen.0: after: 'queued mail at last' is looked at after the last event"],
+        ),
+        (
+            "seen = [{ of = 'queued mail at last', is = 'x', why = 'y' }]",
+            ["variants.first: seen.0: 'queued mail at last' needs `events`"],
+        ),
+    ],
+)
+def test_what_cannot_be_seen_of_a_life_is_a_mistake(
+    tmp_path: Path, more: str, expected: list[str]
+) -> None:
+    said = said_of(tmp_path, 'expect.why = "nobody"', LIVES + more)
+    for words in expected:
+        assert words in said
+
+
+def test_the_last_look_at_the_queue_has_no_event(tmp_path: Path) -> None:
+    more = "events = ['reboot']\nseen = [{ of = 'queued mail at last', is = 'x', why = 'y' }]"
+    text = GOOD.replace('expect.why = "nobody"', LIVES + more)
+    (seen,) = load(folder(tmp_path, text))[0].settings.seen
+    assert (seen.subject, str(seen)) == ("queued mail at last", "queued_mail_at_last")
+
+
 def test_a_step_that_is_not_known_is_named_with_its_place_and_those_that_are(
     tmp_path: Path,
 ) -> None:
