@@ -79,6 +79,18 @@ class BaseMachine(ABC):
         Raises:
             MachineError: it did not come up; the text holds the end of its console.
         """
+        if wrong := self.wait_until_booted(within):
+            raise MachineError(f"{self.name} is {wrong}")
+
+    def wait_until_booted(self, within: float = 60.0) -> str:
+        """Wait until root can log in and systemd has nothing left to start.
+
+        Returns:
+            Nothing where all that it started runs; otherwise its state, and what failed.
+
+        Raises:
+            MachineError: root cannot log in; the text holds the end of the console.
+        """
         self._poll(
             self._answers,
             within,
@@ -88,11 +100,10 @@ class BaseMachine(ABC):
             ),
         )
         state = self.run("systemctl is-system-running --wait", within=within).stdout.strip()
-        if state != "running":
-            failed = self.run("systemctl --failed --plain --no-legend").stdout.strip()
-            raise MachineError(
-                f"{self.name} is {state} after its boot: {failed or 'no unit failed'}"
-            )
+        if state == "running":
+            return ""
+        failed = self.run("systemctl --failed --plain --no-legend").stdout.strip()
+        return f"{state} after its boot: {failed or 'no unit failed'}"
 
     def _answers(self) -> bool:
         try:

@@ -282,6 +282,34 @@ def test_a_machine_that_does_not_answer_is_named_with_the_end_of_its_console(
     assert "last words" in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("state", "failed", "wrong"),
+    [
+        ("running", "", ""),
+        ("degraded", "mail.service failed", "degraded after its boot: mail.service failed"),
+        ("stopping", "", "stopping after its boot: no unit failed"),
+    ],
+)
+def test_a_machine_is_booted_whatever_failed_and_up_where_nothing_did(
+    machine: LocalMachine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    state: str,
+    failed: str,
+    wrong: str,
+) -> None:
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f'#!/bin/sh\ntest "$1" = --failed && echo "{failed}" || echo {state}\n')
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert machine.wait_until_booted() == wrong
+    if wrong:
+        with pytest.raises(MachineError, match=f"local is {wrong}"):
+            machine.wait_until_up()
+    else:
+        machine.wait_until_up()
+
+
 def test_a_user_whom_the_machine_does_not_let_in_is_named(tmp_path: Path) -> None:
     with local_machine(tmp_path) as machine:
         (tmp_path / "other").mkdir()
