@@ -101,7 +101,10 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _with_steps(raw: dict[str, Any], file: Path) -> dict[str, Any]:
-    """A file's table with the names in `prepare` and `events` replaced by what they stand for."""
+    """A file's table with the names in `prepare` and `events` replaced by what they stand for.
+
+    Events are a list of names, or a table where one needs another name, as what comes twice does.
+    """
     variants = raw.get("variants")
     tables = [("", raw)]
     if isinstance(variants, dict):
@@ -118,13 +121,16 @@ def _with_steps(raw: dict[str, Any], file: Path) -> dict[str, Any]:
                 raise ScenarioError(
                     f"{file}: {where}events: {twice[0]!r} is there twice: what is seen after it "
                     "could not be told apart",
-                    f"give the second another name: {where}events.again = {{ run = … }}",
+                    f'give the second another name: {where}events = {{ {twice[0]} = "{twice[0]}", '
+                    f'{twice[0]}_later = "{twice[0]}" }}',
                 )
+            table["events"] = {str(name): str(name) for name in named}
+        if isinstance(named := table.get("events"), dict):
             table["events"] = {
-                name: name
-                if name in get_args(BuiltIn)
-                else _step(str(name), file, f"{where}events", get_args(BuiltIn))
-                for name in named
+                name: _step(each, file, f"{where}events", get_args(BuiltIn))
+                if isinstance(each, str) and each not in get_args(BuiltIn)
+                else each
+                for name, each in named.items()
             }
     return raw
 

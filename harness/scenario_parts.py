@@ -264,7 +264,8 @@ class VariantTable(Table):
         second_interface: another one, on a network without a way out.
         client_address: rules that replace the scenario's for their vantages.
         events: what changes the life of the mail server, in order: a step each, or one of
-            `BuiltIn`. In the file a list of names, which are also those in `steps.toml`.
+            `BuiltIn`. In the file a list of names, which are also those in `steps.toml`, or a
+            table where a name may stand for a step as well.
         seen: what is expected to be seen at the beginning and after the events.
         expect: what is expected.
     """

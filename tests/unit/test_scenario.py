@@ -10,6 +10,7 @@ from harness.addresses import CLIENTS, INSIDE, MACHINE, vantages_of
 from harness.errors import ScenarioError
 from harness.scenario import Scenario
 from harness.scenario_file import load, load_all
+from harness.scenario_parts import Step
 
 GOOD = """\
 title = "A title"
@@ -420,6 +421,44 @@ def test_a_wrong_step_is_named_by_where_it_is_used(tmp_path: Path) -> None:
     steps = GOOD.replace("env = {", 'prepare = ["linger"]\nenv = {')
     said = refusal(folder(tmp_path, steps))
     assert "variants.second_1.prepare.0.rum: there is no such key; 'run' is one" in said
+
+
+LIFE = 'checks = "life"\nseen = [{ of = "relay", after = "again", is = "refused", why = "x" }]\n'
+
+
+def test_events_are_a_list_of_names_or_a_table_that_names_them_anew(tmp_path: Path) -> None:
+    (tmp_path / "steps.toml").write_text('[again]\nwhy = "y"\nrun = "stop"\nas = "operator"\n')
+    cases = (
+        ('["reboot", "again"]', {"reboot": "reboot", "again": "stop"}),
+        ('{ first = "again", again = "reboot" }', {"first": "stop", "again": "reboot"}),
+        ('{ again = { why = "z", run = "own" } }', {"again": "own"}),
+    )
+    for position, (events, expected) in enumerate(cases):
+        text = GOOD.replace("env = {", f"{LIFE}events = {events}\nenv = {{")
+        _, second = load(folder(tmp_path, text, f"scenario_{position}"))
+        happening = second.settings.events
+        seen = {
+            name: each.run if isinstance(each, Step) else each for name, each in happening.items()
+        }
+        assert list(seen.items()) == list(expected.items())
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ('["again", "again"]', 'events = { again = "again", again_later = "again" }'),
+        ('["agian"]', "variants.second_1.events: "),
+        ('{ again = "agian" }', "has no step 'agian'"),
+        ('{ again = "rebot" }', "it has reboot"),
+        ('["reboot"]', "there is no event 'again'; there are: reboot"),
+    ],
+)
+def test_a_wrong_event_is_named_with_what_would_be_right(
+    tmp_path: Path, events: str, expected: str
+) -> None:
+    (tmp_path / "steps.toml").write_text('[again]\nwhy = "y"\nrun = "stop"\n')
+    text = GOOD.replace("env = {", f"{LIFE}events = {events}\nenv = {{")
+    assert expected in refusal(folder(tmp_path, text))
 
 
 def test_all_mistakes_of_a_file_are_said_at_once(tmp_path: Path) -> None:
