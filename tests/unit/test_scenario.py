@@ -9,7 +9,7 @@ import pytest
 from harness.addresses import CLIENTS, INSIDE, MACHINE, vantages_of
 from harness.errors import ScenarioError
 from harness.scenario import Scenario
-from harness.scenario_file import load, load_all
+from harness.scenario_file import STEPS, load, load_all
 from harness.scenario_parts import Step
 
 GOOD = """\
@@ -535,7 +535,8 @@ def test_the_projects_own_scenarios_are_good_and_their_ids_unique(tmp_path: Path
             for vantage in vantages_of(place):
                 assert all(scenario.client_address(vantage))
     assert sum(scenario.is_first for scenario in scenarios) == len({s.folder for s in scenarios})
-    # A copy of a folder is another scenario.
+    # A copy of a folder, beside the steps that it names, is another scenario.
+    shutil.copy(own / STEPS, tmp_path)
     shutil.copytree(scenarios[0].folder, tmp_path / "copy")
     assert load(tmp_path / "copy")[0].id.startswith("copy-")
 
