@@ -286,7 +286,10 @@ def test_a_good_scenario_is_loaded_with_all_its_variants(tmp_path: Path) -> None
         (
             "env = {",
             'events = ["reboot", "reboot"]\nenv = {',
-            ["variants.second_1.events: 'reboot' is there twice", "events.again = "],
+            [
+                "variants.second_1.events: 'reboot' is there twice",
+                'events = { reboot = "reboot", reboot_later',
+            ],
         ),
         (
             "env = {",
