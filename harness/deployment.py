@@ -28,6 +28,7 @@ from harness.probes.suite import SUITES
 from harness.readiness import last_words, wait_until_ready
 from harness.scenario import Scenario
 from harness.site import Site
+from harness.throughput import engine as throughput
 from harness.vantage import Turns, Vantage
 
 if TYPE_CHECKING:
@@ -228,6 +229,8 @@ class Deployment:
         checks = self.scenario.settings.checks
         if checks == "life":
             life.observe(self)
+        elif checks == "throughput":
+            throughput.observe(self)
         elif checks == "id_map":
             wait_for(id_map.observe(self.launcher, self._stored, self.observations))
         else:

@@ -1,4 +1,4 @@
-"""What a mail server outlives, held against what is expected."""
+"""What a mail server outlives, and how ways to it compare, held against what is expected."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 def is_seen(observations: Observations, expected: Seen) -> None:
     """Hold that the whole outcome is the expected one."""
-    seen = observations.one("life", expected.subject)
+    kind = "throughput" if expected.compares else "life"
+    seen = observations.one(kind, expected.subject)
     if not re.fullmatch(expected.is_, seen.outcome):
         fail(f"{expected.subject}: {expected.is_}", seen, f"it was expected because {expected.why}")

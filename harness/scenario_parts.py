@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -10,15 +11,17 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from harness.addresses import vantages_of
+from harness.throughput.compare import SUBJECTS
 
 LauncherName = Literal["quadlet", "compose", "podman_compose", "run", "generated_unit"]
 """The launchers that there are; see `harness.launchers`."""
 NetworkName = Literal["pasta", "slirp4netns", "bridge"]
 """What podman calls the container's network mode (`HostConfig.NetworkMode`)."""
-Checks = Literal["matrix", "ports", "start", "bans", "smart_host", "id_map", "life"]
+Checks = Literal["matrix", "ports", "start", "bans", "smart_host", "id_map", "life", "throughput"]
 """What a variant is there to show: everything about ports, addresses, logins, mail and relaying;
 from where the ports answer; whether it comes up; whom fail2ban keeps out; mail through a relay
-host; the user namespace; what outlives a reboot, a kill and the like."""
+host; the user namespace; what outlives a reboot, a kill and the like; how fast podman's ways into
+a container are."""
 BuiltIn = Literal["reboot", "logout", "login"]
 """The events that are no command: the machine's restart, and the operator's last session and the
 next one."""
@@ -200,10 +203,11 @@ class ClientAddress(Table):
 
 
 class Seen(Table):
-    """Something that is seen of a mail server's life, and why.
+    """Something that is seen of a mail server's life, or of how ways into it compare, and why.
 
     Attributes:
-        of: one of `LOOKS`, `LAST_LOOK`, or the name of a question.
+        of: one of `LOOKS`, or `LAST_LOOK`, or the name of a question; or one of
+            `throughput.compare.SUBJECTS`.
         run: what answers the question: a command line for bash, of which the last line counts.
         user: who asks.
         after: the event after which it is seen; without one a question is asked at the beginning.
@@ -226,6 +230,11 @@ class Seen(Table):
         """What the observation is about."""
         return f"{self.of} after {spoken(self.after)}" if self.after else self.of
 
+    @property
+    def compares(self) -> bool:
+        """Whether it is about ways that are held against each other."""
+        return self.of in SUBJECTS and self.run is None and self.after is None
+
     @field_validator("is_")
     @classmethod
     def _compiles(cls, value: str) -> str:
@@ -233,10 +242,13 @@ class Seen(Table):
 
     @model_validator(mode="after")
     def _can_be_seen(self) -> Self:
+        if self.compares:
+            return self
         if self.run is None and self.of not in (*LOOKS, LAST_LOOK):
+            near = difflib.get_close_matches(self.of, SUBJECTS, 1)
             raise ValueError(
                 f"of: {self.of!r} is no look ({', '.join((*LOOKS, LAST_LOOK))}); "
-                "as a question it needs `run`"
+                "as a question it needs `run`" + (f"; {near[0]!r} is a comparison" if near else "")
             )
         if self.run is not None and self.of in (*LOOKS, LAST_LOOK):
             raise ValueError(f"of: {self.of!r} is a look; give the question another name")
@@ -283,13 +295,14 @@ class VariantTable(Table):
 
     @model_validator(mode="after")
     def _lives(self) -> Self:
-        if (self.checks == "life") is not bool(self.seen):
+        looks = self.checks in ("life", "throughput")
+        if looks is not bool(self.seen):
             raise ValueError(
                 "seen: "
                 + (
-                    "is missing; checks = 'life' holds it against what is seen"
-                    if self.checks == "life"
-                    else "is looked at only with checks = 'life'"
+                    f"is missing; checks = {self.checks!r} holds it against what is seen"
+                    if looks
+                    else "is looked at only with checks = 'life' and checks = 'throughput'"
                 )
             )
         if self.events and self.checks != "life":
@@ -297,6 +310,15 @@ class VariantTable(Table):
         for position, seen in enumerate(self.seen):
             if seen.of == LAST_LOOK and not self.events:
                 raise ValueError(f"seen.{position}: {LAST_LOOK!r} needs `events`")
+            if seen.compares is not (self.checks == "throughput"):
+                raise ValueError(
+                    f"seen.{position}.of: {seen.of!r} is not seen with checks = {self.checks!r}; "
+                    + (
+                        f"there are: {', '.join((*LOOKS, LAST_LOOK))}, and questions"
+                        if self.checks == "life"
+                        else f"one is {SUBJECTS[0]!r}"
+                    )
+                )
             if seen.after is not None and seen.after not in self.events:
                 raise ValueError(
                     f"seen.{position}.after: there is no event {seen.after!r}; "

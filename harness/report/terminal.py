@@ -160,6 +160,8 @@ def _finding(facts: Sequence[Fact]) -> Text:
         return Text(f"(fail2ban bans {', '.join(_grouped(out)) or 'nobody'})", style="dim")
     if checks[0] == "life":
         return _life(facts)
+    if checks[0] == "throughput":
+        return _throughput(facts)
     return Text(f"({checks[0].replace('_', ' ')} only)", style="dim")
 
 
@@ -178,6 +180,22 @@ def _life(facts: Sequence[Fact]) -> Text:
     if gone:
         shown.append(f"{'; ' if back else ''}away after {', '.join(gone)}", style="yellow")
     return shown
+
+
+def _throughput(facts: Sequence[Fact]) -> Text:
+    """How many bits a second each way has let through."""
+    ways = [f for f in _of(facts, "throughput") if "bits in" in f["evidence"]]
+    if not ways:
+        return Text("not observed", style="bold red")
+    shown = (
+        f"{f['subject']} " + "/".join(_gigabits(f["evidence"][k]) for k in ("bits in", "bits out"))
+        for f in ways
+    )
+    return Text(f"{', '.join(shown)} Gbit/s in/out", style="dim")
+
+
+def _gigabits(measured: Mapping[str, Any]) -> str:
+    return f"{measured['median'] / 1000:.2g}"
 
 
 def _relay(facts: Sequence[Fact]) -> Text:

@@ -1,4 +1,4 @@
-"""What outlives a reboot, a logout, a kill and the like."""
+"""What outlives a reboot, a logout, a kill and the like; how fast ways to the mail server are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.observations import Observations
 from harness.scenario import Scenario
 from harness.scenario_parts import Seen
 
-pytestmark = pytest.mark.checks("life")
+pytestmark = pytest.mark.checks("life", "throughput")
 
 
 def test_is_seen(scenario: Scenario, observations: Observations, seen: Seen) -> None:

@@ -65,6 +65,17 @@ def test_life_tells_what_was_outlived_and_what_was_not(tmp_path: Path) -> None:
     assert "outlives kill conmon (3 s); away after kill pasta" in summary(tmp_path)
 
 
+def test_throughput_tells_how_fast_the_ways_are(tmp_path: Path) -> None:
+    seen = Observations("demo-first", tmp_path / "observations.jsonl")
+    seen.record("scenario", "reachable", "0", vantages=[], checks="throughput")
+    assert "not observed" in summary(tmp_path)
+    for way, bits_in, bits_out in (("pasta", 8123.4, 17.1), ("slirp4netns", 1204.0, 980.0)):
+        evidence = {"bits in": {"median": bits_in}, "bits out": {"median": bits_out}}
+        seen.record("throughput", way, "1", None, **evidence)
+    seen.record("throughput", "pasta against slirp4netns, bits in", "faster", ratio=6.7)
+    assert "pasta 8.1/0.017, slirp4netns 1.2/0.98 Gbit/s in/out" in summary(tmp_path)
+
+
 def test_life_without_events_tells_how_much_was_asked(tmp_path: Path) -> None:
     seen = Observations("demo-facts", tmp_path / "observations.jsonl")
     seen.record("scenario", "reachable", "0", vantages=[], checks="life")

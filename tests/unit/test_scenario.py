@@ -71,6 +71,7 @@ env = { PERMIT_DOCKER = "host", OTHER = "a b" }
 expect.relays_from = ["outside_lan_v4", "localhost"]
 expect.why = "the /16"
 """
+COMPARISON = '{ of = "pasta against slirp4netns, bits in", is = "faster", why = "x" }'
 QUESTION = "{ of = 'socket', run = 'curl', is = 'OK', why = 'x' }"
 AFTER_REBOOT = "after = 'reboot', is"
 ANSWERS = '{ of = "mail server", after = "kill_it", is = "answers", why = "x" }'
@@ -320,6 +321,27 @@ def test_a_good_scenario_is_loaded_with_all_its_variants(tmp_path: Path) -> None
             "env = {",
             f'checks = "life"\nseen = [{QUESTION.replace("OK", "(", 1)}]\nenv = {{',
             ["seen.0.is: '(' is no regular expression"],
+        ),
+        # What podman's ways are compared by.
+        (
+            "env = {",
+            'checks = "throughput"\nenv = {',
+            ["second_1: seen: is missing; checks = 'throughput'"],
+        ),
+        (
+            "env = {",
+            f'checks = "throughput"\nseen = [{COMPARISON.replace("bits", "bit", 1)}]\nenv = {{',
+            ["'pasta against slirp4netns, bits in' is a comparison"],
+        ),
+        (
+            "env = {",
+            f'checks = "throughput"\nseen = [{QUESTION}]\nenv = {{',
+            ["seen.0.of: 'socket' is not seen with checks = 'throughput'; one is 'pasta against"],
+        ),
+        (
+            "env = {",
+            f'checks = "life"\nseen = [{COMPARISON}]\nenv = {{',
+            ["seen.0.of: 'pasta against slirp4netns, bits in' is not seen with checks = 'life'"],
         ),
         # Vantages that a peer adds.
         ("[place]", '[peers]\npeer = "n"\n[place]', ["peer_v4 must be said once, and is 0×"]),
