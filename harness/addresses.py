@@ -16,6 +16,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, get_args
 
 from harness.vantage import Family
@@ -78,7 +79,8 @@ def vantage_names(families: Sequence[Family] = (4, 6), peers: Sequence[str] = ()
     return names + [f"{peer}_v4" for peer in PEERS if peer in peers]
 
 
-def vantages_of(word: str) -> list[str]:
+@cache  # asked thousands of times while tests are collected
+def vantages_of(word: str) -> tuple[str, ...]:
     """The vantages that a word of an expectation stands for, whether a machine has them or not.
 
     Raises:
@@ -93,4 +95,4 @@ def vantages_of(word: str) -> list[str]:
     if group not in GROUPS:
         near = difflib.get_close_matches(group, GROUPS, 3, 0.4) or GROUPS
         raise ValueError(f"{word!r} is no vantage; {', '.join(near)} are, also with _v4 or _v6")
-    return [f"{place}_v{each}" for place in GROUPS[group] for each in families]
+    return tuple(f"{place}_v{each}" for place in GROUPS[group] for each in families)

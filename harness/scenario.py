@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from harness.addresses import CLIENTS, MACHINE, vantages_of
@@ -144,8 +145,7 @@ class Scenario:
         return rule.is_, rule.why
 
     def _rule(self, vantage: str) -> ClientAddress:
-        rules = (*self.settings.client_address, *self.table.client_address)
-        return next(rule for rule in rules if vantage in vantages_of(rule.of))
+        return _rules(self)[vantage]
 
     def client_address(self, vantage: str) -> tuple[str, str]:
         """The address or network that the server logs for a vantage's clients, and why."""
@@ -186,3 +186,10 @@ class Scenario:
             text += f"\n# {self.variant}\n"
             text += "".join(f"{key}={value}\n" for key, value in self.settings.env.items())
         return text
+
+
+@cache  # asked thousands of times while tests are collected
+def _rules(scenario: Scenario) -> Mapping[str, ClientAddress]:
+    """What is expected of each vantage: the variant's rules come before the scenario's."""
+    rules = (*scenario.table.client_address, *scenario.settings.client_address)
+    return {vantage: rule for rule in rules for vantage in vantages_of(rule.of)}

@@ -6,7 +6,8 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -34,9 +35,15 @@ FILE = "scenario.toml"
 STEPS = "steps.toml"
 """Beside the scenarios' folders: the steps that several of them name."""
 
+Read = Callable[[Path], dict[str, Any]]
 
-def load(folder: Path) -> list[Scenario]:
+
+def load(folder: Path, read_steps: Read | None = None) -> list[Scenario]:
     """The variants of the scenario in a folder, in the order of its file.
+
+    Args:
+        folder: the scenario's.
+        read_steps: gives the table of a file of steps; by default it is read anew each time.
 
     Raises:
         ScenarioError: names the file, the key, what is wrong and what would be right.
@@ -49,6 +56,7 @@ def load(folder: Path) -> list[Scenario]:
             f"mv {folder} {folder.with_name(name)}",
         )
     raw = _read(file)
+    read_steps = read_steps or _read
     base, said_by = None, str(file)
     if isinstance(raw.get("base"), str) and raw["base"]:
         base = Path(os.path.normpath(folder / raw["base"]))
@@ -60,9 +68,9 @@ def load(folder: Path) -> list[Scenario]:
                 f"name that one: {os.path.normpath(Path(raw['base'], str(below['base'])))}",
             )
         # The base's steps are those that lie beside it.
-        raw = _with_steps(below, base / FILE) | _with_steps(raw, file)
+        raw = _with_steps(below, base / FILE, read_steps) | _with_steps(raw, file, read_steps)
     else:
-        raw = _with_steps(raw, file)
+        raw = _with_steps(raw, file, read_steps)
     try:
         table = ScenarioTable.model_validate(raw)
     except ValidationError as error:
@@ -100,7 +108,7 @@ def _read(file: Path) -> dict[str, Any]:
         raise ScenarioError(f"{file}: {error}", "correct the TOML there") from None
 
 
-def _with_steps(raw: dict[str, Any], file: Path) -> dict[str, Any]:
+def _with_steps(raw: dict[str, Any], file: Path, read_steps: Read) -> dict[str, Any]:
     """A file's table with the names in `prepare` and `events` replaced by what they stand for.
 
     Events are a list of names, or a table where one needs another name, as what comes twice does.
@@ -112,7 +120,7 @@ def _with_steps(raw: dict[str, Any], file: Path) -> dict[str, Any]:
     for where, table in tables:
         if isinstance(named := table.get("prepare"), list):
             table["prepare"] = [
-                _step(each, file, f"{where}prepare") if isinstance(each, str) else each
+                _step(each, file, read_steps, f"{where}prepare") if isinstance(each, str) else each
                 for each in named
             ]
         if isinstance(named := table.get("events"), list):
@@ -127,7 +135,7 @@ def _with_steps(raw: dict[str, Any], file: Path) -> dict[str, Any]:
             table["events"] = {str(name): str(name) for name in named}
         if isinstance(named := table.get("events"), dict):
             table["events"] = {
-                name: _step(each, file, f"{where}events", get_args(BuiltIn))
+                name: _step(each, file, read_steps, f"{where}events", get_args(BuiltIn))
                 if isinstance(each, str) and each not in get_args(BuiltIn)
                 else each
                 for name, each in named.items()
@@ -135,10 +143,12 @@ def _with_steps(raw: dict[str, Any], file: Path) -> dict[str, Any]:
     return raw
 
 
-def _step(name: str, file: Path, where: str, also: Collection[str] = ()) -> dict[str, Any]:
+def _step(
+    name: str, file: Path, read_steps: Read, where: str, also: Collection[str] = ()
+) -> dict[str, Any]:
     """The step that a name stands for."""
     beside = file.parent.parent / STEPS
-    known = _read(beside) if beside.exists() else {}
+    known = read_steps(beside) if beside.exists() else {}
     if name not in known:
         names = [*known, *also]
         near = difflib.get_close_matches(name, names, 3, 0.5) or sorted(names)
@@ -209,7 +219,8 @@ def load_all(folder: Path) -> list[Scenario]:
     if not folder.is_dir():
         raise ScenarioError(f"{folder} is no folder", "name one that holds scenarios")
     folders = sorted(each for each in folder.iterdir() if each.is_dir())
-    scenarios = [scenario for each in folders for scenario in load(each)]
+    read_steps = cache(_read)  # most folders name steps of the same file
+    scenarios = [scenario for each in folders for scenario in load(each, read_steps)]
     if not scenarios:
         raise ScenarioError(f"{folder} holds no scenarios", f"a scenario is a folder with a {FILE}")
     return scenarios

@@ -567,9 +567,9 @@ def test_the_projects_own_scenarios_are_good_and_their_ids_unique(tmp_path: Path
 
 
 def test_a_word_stands_for_its_places_in_one_family_or_both() -> None:
-    assert vantages_of("self_v6") == ["self_v6"]
-    assert vantages_of("localhost") == ["localhost_v4", "localhost_v6"]
-    assert vantages_of("outside_lan_v4") == ["outside_lan_a_v4", "outside_lan_b_v4"]
+    assert vantages_of("self_v6") == ("self_v6",)
+    assert vantages_of("localhost") == ("localhost_v4", "localhost_v6")
+    assert vantages_of("outside_lan_v4") == ("outside_lan_a_v4", "outside_lan_b_v4")
     assert set(vantages_of("outside")) == {
         f"{client.place}_v{family}" for client in CLIENTS for family in (4, 6)
     }
