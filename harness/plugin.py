@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
+import importlib
 import os
 import shlex
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -41,6 +44,8 @@ DEPLOYMENT_TESTS = Path("tests") / "deployments"
 PR_SET_PDEATHSIG = 1
 REPRODUCED = 10
 """How many failures get a line of their own that reproduces them."""
+LATER = ("podman", "harness.report.terminal")
+"""What takes long to import and is needed only after the first deployment."""
 
 run_folder: pytest.StashKey[Path] = pytest.StashKey()
 scenarios_key: pytest.StashKey[list[Scenario]] = pytest.StashKey()
@@ -348,6 +353,11 @@ def _own(session: pytest.Session) -> list[pytest.Item]:
     return [item for item in session.items if scope_of(item.nodeid) in mine]
 
 
+def _import_later_ones() -> None:
+    for name in LATER:
+        importlib.import_module(name)
+
+
 @pytest.fixture(scope="session")
 def harness_session(request: pytest.FixtureRequest) -> Iterator[Session]:
     """This process's part in the run. Takes everything down at the end."""
@@ -357,6 +367,10 @@ def harness_session(request: pytest.FixtureRequest) -> Iterator[Session]:
         fixtures = getattr(item, "fixturenames", ())
         if asked is not None and "deployment" in fixtures:
             session.plan(asked.params["scenario"], "observations" in fixtures)
+    # This process does nothing else while the first machine boots.
+    threading.Thread(target=_import_later_ones, name="imports").start()
+    # Modules and tests stay to the end: pytest looks for garbage among them several times then.
+    gc.freeze()
     try:
         yield session
     finally:
