@@ -8,9 +8,12 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import HostError
-from harness.machines.shell import Login
+
+if TYPE_CHECKING:
+    from harness.machines.shell import Login
 
 ENVIRONMENT = "DMS_HARNESS_CACHE"
 
@@ -50,6 +53,8 @@ def exclusive(cache: Path, name: str, waiting: Callable[[], None]) -> Iterator[N
 
 def login(cache: Path) -> Login:
     """The key pair that machines of this cache are entered with; made on first use."""
+    from harness.machines.shell import Login  # takes long, and `folder` does not need it
+
     path = cache / "ssh" / "id_ed25519"
     public = path.with_suffix(".pub")
     with exclusive(cache, "ssh", lambda: None):

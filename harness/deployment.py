@@ -80,10 +80,10 @@ class Deployment:
         self._is_down = False
 
     @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Measure a phase; its seconds are an observation."""
+    def phase(self, name: str, since: float | None = None) -> Iterator[None]:
+        """Measure a phase, since now or a moment before; its seconds are an observation."""
         self.say(name)
-        started = time.monotonic()
+        started = time.monotonic() if since is None else since
         try:
             yield
         finally:
@@ -132,7 +132,7 @@ class Deployment:
             HarnessError: the machine failed; its console has been saved.
         """
         try:
-            with self.phase("boot"):
+            with self.phase("boot", self.machine.begun):
                 self.machine.start()
                 self.world.open()
                 self.machine.wait_until_up()

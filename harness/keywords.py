@@ -9,10 +9,13 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cache
+from typing import TypeVar
 
 from _pytest.mark.expression import Expression
+
+T = TypeVar("T")
 
 _WORD = re.compile(r"[\w:+\-.\[\]\\/]+")
 _OPERATORS = frozenset({"and", "or", "not"})
@@ -41,6 +44,20 @@ def may_match(expression: str, names: Collection[str], others: Collection[str]) 
         if compiled.evaluate(lambda word, /, **_: truth.get(word.lower(), False)):  # noqa: B023
             return True
     return False
+
+
+def narrowed(expression: str, called: Mapping[T, Collection[str]]) -> list[T]:
+    """What an expression can be meant for, told from names alone, before there are any tests.
+
+    A word that is in none of the names is one of some tests' own: it may be said of any.
+
+    Args:
+        expression: what was given to `-k`.
+        called: what each is called by.
+    """
+    names = set().union(*called.values())
+    others = [word for word in _WORD.findall(expression.lower()) if not _is_in(word, names)]
+    return [each for each, own in called.items() if may_match(expression, own, others)]
 
 
 def near(expression: str, names: Collection[str]) -> str:

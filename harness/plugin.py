@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ from harness.selection import is_empty, places
 
 if TYPE_CHECKING:
     from harness.deployment import Deployment
+    from harness.keeper.client import Keeper
     from harness.machines.choice import Choice
     from harness.observations import Observations
     from harness.scenario import Scenario
@@ -44,11 +46,14 @@ DEPLOYMENT_TESTS = Path("tests") / "deployments"
 PR_SET_PDEATHSIG = 1
 REPRODUCED = 10
 """How many failures get a line of their own that reproduces them."""
+AHEAD = 6
+"""For up to so many variants a machine boots before it is known which tests there are."""
 LATER = ("podman", "harness.report.terminal")
 """What takes long to import and is needed only after the first deployment."""
 
 run_folder: pytest.StashKey[Path] = pytest.StashKey()
 scenarios_key: pytest.StashKey[list[Scenario]] = pytest.StashKey()
+keeper_key: pytest.StashKey[Future[Keeper]] = pytest.StashKey()
 session_key: pytest.StashKey[Session] = pytest.StashKey()
 machine_key: pytest.StashKey[Choice] = pytest.StashKey()
 
@@ -143,25 +148,54 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     if _is_worker(config) or not _deploys(config):
         return
-    _scenarios(config)  # a mistake in one of them is said before minutes of building
-    if config.option.collectonly:
-        return
     try:
+        if not config.option.collectonly:
+            _keeper(config)
+        _scenarios(config)  # a mistake in one of them is said before minutes of building
+        if config.option.collectonly:
+            return
         assert _session(config).golden
+        if getattr(config.option, "dist", "no") != "no":
+            config.stash[session_key].close()
+        else:
+            _boot_ahead(config)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from None
-    if getattr(config.option, "dist", "no") != "no":
-        config.stash[session_key].close()
+
+
+def _keeper(config: pytest.Config) -> Future[Keeper]:
+    """The keeper, which starts in the background; begun when it is first needed."""
+    if keeper_key not in config.stash:
+        from harness import cache
+        from harness.keeper.client import Keeper
+        from harness.machines.choice import choose_machine
+
+        config.stash[machine_key] = choose_machine(config.getoption("--machine"))
+        starting = ThreadPoolExecutor(1, thread_name_prefix="keeper")
+        config.stash[keeper_key] = starting.submit(Keeper, cache.folder(), "run")
+        starting.shutdown(wait=False)
+    return config.stash[keeper_key]
+
+
+def _boot_ahead(config: pytest.Config) -> None:
+    """Let a machine boot while tests are collected, where few variants can be asked for."""
+    from harness.keywords import narrowed
+
+    called = {each: {each.id, *each.words} for each in _scenarios(config)}
+    words = config.getoption("keyword")
+    asked_for = narrowed(words, called) if words else list(called)
+    # Many of them take longer to collect than a machine to boot, and much longer to be deployed.
+    if 0 < len(asked_for) <= AHEAD:
+        config.stash[session_key].boot_ahead(asked_for[0])
 
 
 def _session(config: pytest.Config) -> Session:
     """This process's part in the run; made when it is first needed."""
     if session_key not in config.stash:
-        from harness.machines.choice import choose_machine
         from harness.mailserver.choose import ASKED_FOR, choose
         from harness.session import Session
 
-        config.stash[machine_key] = choose_machine(config.getoption("--machine"))
+        keeper = _keeper(config)
         option, why = config.getoption("--mailserver"), ASKED_FOR
         if _is_worker(config):
             source, reason = getattr(config, "workerinput", {}).get("dms_image", ("auto", ""))
@@ -173,6 +207,7 @@ def _session(config: pytest.Config) -> Session:
         config.stash[session_key] = Session(
             _run_folder(config),
             choose(option, why=why),
+            keeper,
             say,
             at_once,
             starting=max(1, (os.cpu_count() or 1) // workers),
@@ -264,6 +299,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Take down what no fixture did: a session whose tests were all deselected, or never ran."""
     if session_key in config.stash:
         config.stash[session_key].close()
+    elif keeper_key in config.stash:
+        with contextlib.suppress(HarnessError):  # what ended the run has been said
+            config.stash[keeper_key].result().close()
 
 
 def _run_folder(config: pytest.Config) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import secrets
@@ -10,18 +11,20 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from harness import cache
-from harness.deployment import Deployment
-from harness.errors import HostError, MachineError
+from harness.errors import HarnessError, HostError, MachineError
 from harness.keeper.client import Keeper, ignore_progress
 from harness.loop import cancel_all
 from harness.machines import golden
 from harness.machines.golden import Golden
-from harness.machines.nspawn import Network
+from harness.machines.nspawn import Network, NspawnMachine
 from harness.mailserver.image import Image
 from harness.observations import Observations
 from harness.scenario import Scenario
+
+if TYPE_CHECKING:
+    from harness.deployment import Deployment
 
 Say = Callable[[str], None]
 
@@ -51,6 +54,7 @@ class Session:
     Args:
         run: the run's folder.
         image: the mail server image's source.
+        keeper: the keeper, on its way; closed with the session.
         say: tells the user what is being done.
         at_once: how many deployments may exist at a time.
         starting: how many of them may boot and start at a time, which keeps a core busy each.
@@ -61,6 +65,7 @@ class Session:
         self,
         run: Path,
         image: Image,
+        keeper: Future[Keeper],
         say: Say,
         at_once: int,
         starting: int = 1,
@@ -71,9 +76,11 @@ class Session:
         self.say = say
         self.at_once = at_once
         self._phases = phases or ignore_progress
+        self._coming_keeper: Future[Keeper] | None = keeper
         self._keeper: Keeper | None = None
         self._golden: Golden | None = None
         self._count = itertools.count(1)
+        self._ahead: dict[Network, Future[NspawnMachine]] = {}
         self._planned: dict[str, tuple[Scenario, bool]] = {}
         self._coming: dict[str, Future[Deployment]] = {}
         self._begun: list[Future[Deployment]] = []
@@ -87,13 +94,16 @@ class Session:
 
     @property
     def keeper(self) -> Keeper:
-        """The keeper; started when it is first needed.
+        """The keeper, when it has started.
 
         Raises:
-            HostError: this computer cannot have one.
+            HostError: this computer cannot have one, or it is closed already.
         """
         if self._keeper is None:
-            self._keeper = Keeper(cache.folder(), "run")
+            if self._coming_keeper is None:
+                raise HostError("the run has ended: its keeper is closed")
+            coming, self._coming_keeper = self._coming_keeper, None
+            self._keeper = coming.result()
             for thing in self._keeper.call("hello")["swept"]:
                 self.say(f"removed what a dead run had left: {thing}")
         return self._keeper
@@ -104,6 +114,18 @@ class Session:
         if self._golden is None:
             self._golden = golden.ensure(self.keeper, self.image, self.say)
         return self._golden
+
+    def boot_ahead(self, scenario: Scenario) -> None:
+        """Begin to boot a machine like a scenario's, for whichever asks for one like it first.
+
+        Collecting the tests takes a while, and booting does; nothing is lost if none asks for it.
+
+        Raises:
+            HostError: there can be no golden.
+        """
+        network = _network_of(scenario)
+        machine = self.golden.fork(self.keeper, f"m{next(self._count)}", network)
+        self._ahead[network] = self._workers.submit(_started, machine)
 
     def plan(self, scenario: Scenario, observe: bool) -> None:
         """Announce a deployment that tests will ask for, in the order in which they will.
@@ -180,8 +202,14 @@ class Session:
     def _new(self, scenario: Scenario) -> Deployment:
         if self._closed:
             raise MachineError(f"{scenario.id}: the run ended before its machine was made")
-        network = Network(scenario.interface, scenario.table.families, scenario.second_interface)
-        machine = self.golden.fork(self.keeper, f"m{next(self._count)}", network)
+        from harness.deployment import Deployment  # takes long: the first machine boots meanwhile
+
+        network = _network_of(scenario)
+        begun = self._ahead.pop(network, None)
+        if begun is not None and begun.exception() is None:
+            machine = begun.result()
+        else:
+            machine = self.golden.fork(self.keeper, f"m{next(self._count)}", network)
         observations = Observations(scenario.id, self.run / "observations.jsonl")
         observations.record("mail server", "image", str(self.image.label))
         deployment = Deployment(
@@ -211,8 +239,14 @@ class Session:
             return
         self._closed = True
         self._planned.clear()
+        if self._coming_keeper is not None:
+            with contextlib.suppress(HostError):  # whoever asked for it was told
+                assert self.keeper
         left: list[str] = []
         try:
+            for begun in self._ahead.values():
+                if begun.exception() is None:
+                    left += begun.result().destroy()
             self._undertaker.shutdown(wait=True)
             for deployment in self._made:
                 left += deployment.down()
@@ -238,3 +272,18 @@ class Session:
         deadline = time.monotonic() + ABANDONED_WITHIN
         while wait(self._begun, 0.05).not_done and time.monotonic() < deadline:
             cancel_all()
+
+
+def _network_of(scenario: Scenario) -> Network:
+    """The network that a scenario's machine needs."""
+    return Network(scenario.interface, scenario.table.families, scenario.second_interface)
+
+
+def _started(machine: NspawnMachine) -> NspawnMachine:
+    """A machine that has begun to boot; one that could not is gone."""
+    try:
+        machine.start()
+    except HarnessError:
+        machine.destroy()
+        raise
+    return machine

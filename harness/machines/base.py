@@ -37,6 +37,7 @@ class BaseMachine(ABC):
         address: the address that others reach it by, per family.
         outside: the network that it is connected to.
         facts: what it is made of, for reports: distribution, podman, systemd, …
+        begun: when it began to boot for the first time, by the monotonic clock, or None.
     """
 
     kind: str
@@ -47,13 +48,14 @@ class BaseMachine(ABC):
 
     def __init__(self, name: str, login: Login) -> None:
         self.name = name
+        self.begun: float | None = None
         self.shell = Shell(name, login, self._dial)
 
     # -- what a kind provides ------------------------------------------------------------------
 
     @abstractmethod
     def start(self) -> None:
-        """Begin to boot; do not wait for it."""
+        """Begin to boot, once; do not wait for it."""
 
     @abstractmethod
     async def _dial(self) -> socket.socket:

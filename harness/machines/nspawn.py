@@ -11,6 +11,7 @@ import contextlib
 import re
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,13 +98,12 @@ class NspawnMachine(BaseMachine):
         self.network = network or Network()
         self.outside = Namespace(keeper, name)
         self._console: Path | None = None
-        self._begun = False
         self._destroyed = False
         # An interrupted run takes machines down that others are just starting.
         self._life = threading.Lock()
 
     def start(self) -> None:
-        """Fork the snapshot and begin to boot.
+        """Fork the snapshot and begin to boot, where that was not done yet.
 
         Raises:
             HostError: the computer could not do it.
@@ -112,8 +112,9 @@ class NspawnMachine(BaseMachine):
         with self._life:
             if self._destroyed:
                 raise MachineError(f"{self.name} was taken down before it was started")
-            self._begun = True
-            self._start()
+            if self.begun is None:
+                self.begun = time.monotonic()
+                self._start()
 
     def _start(self) -> None:
         clients = addresses.CLIENTS
@@ -187,7 +188,7 @@ class NspawnMachine(BaseMachine):
     def destroy(self) -> list[str]:
         """Kill the machine and remove its snapshot, cgroup, namespaces and mounts."""
         with self._life:
-            if self._destroyed or not self._begun:
+            if self._destroyed or self.begun is None:
                 self._destroyed = True
                 return []
             self._destroyed = True

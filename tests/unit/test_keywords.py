@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.keywords import may_match, near
+from harness.keywords import may_match, narrowed, near
 
 NAMES = {"rootful_compose-permit_host", "rootful", "test_ports.py", "test_published_port_answers"}
 OTHERS = {"outside_lan_a_v4", "localhost_v4", "smtp", "imaps"}
@@ -36,6 +36,28 @@ OTHERS = {"outside_lan_a_v4", "localhost_v4", "smtp", "imaps"}
 )
 def test_what_may_match_is_kept(expression: str, kept: bool) -> None:
     assert may_match(expression, NAMES, OTHERS) is kept
+
+
+@pytest.mark.parametrize(
+    ("expression", "left"),
+    [
+        ("rootful_compose-permit_host", ["host"]),
+        ("compose", ["host", "none"]),
+        ("compose and not permit_none", ["host"]),
+        ("rootless and compose", []),
+        # What a test is called by may be said of any of them.
+        ("outside_lan_a_v4 and permit_none", ["none"]),
+        ("not outside_lan_a_v4", ["host", "none", "quadlet"]),
+        ("compose and (", ["host", "none", "quadlet"]),
+    ],
+)
+def test_what_may_be_meant_is_told_from_names_alone(expression: str, left: list[str]) -> None:
+    called = {
+        "host": {"rootful_compose-permit_host", "rootful"},
+        "none": {"rootful_compose-permit_none", "rootful"},
+        "quadlet": {"rootless_pasta_quadlet-permit_host", "rootless"},
+    }
+    assert narrowed(expression, called) == left
 
 
 def test_a_word_that_is_in_no_name_is_set_right() -> None:

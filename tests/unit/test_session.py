@@ -1,0 +1,124 @@
+"""A machine that boots before anybody asked for it is used where it fits, or taken down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from harness import session as session_module
+from harness.errors import HostError
+from harness.machines.golden import Golden
+from harness.machines.nspawn import NspawnMachine
+from harness.machines.shell import Login
+from harness.scenario_file import load
+from harness.session import Session
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+PASTA = load(SCENARIOS / "rootless_pasta_quadlet")
+IPV4_ONLY = load(SCENARIOS / "rootless_pasta_ipv4_only")[0]
+
+
+class FakeKeeper:
+    """Remembers what it was asked for; `refused` names machines that cannot be started."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self.removed: list[str] = []
+        self.refused: set[str] = set()
+        self.is_closed = False
+
+    def call(self, verb: str, name: str = "", **_: object) -> dict[str, Any]:
+        if verb == "start_machine":
+            self.started.append(name)
+            if name in self.refused:
+                raise OSError("no more machines")
+        if verb == "remove_machine":
+            self.removed.append(name)
+        return {"swept": [], "console": "/nonexistent", "left": []}
+
+    def is_gone(self) -> bool:
+        return self.is_closed
+
+    def close(self) -> str:
+        self.is_closed = True
+        return ""
+
+
+@pytest.fixture
+def keeper() -> FakeKeeper:
+    return FakeKeeper()
+
+
+@pytest.fixture
+def session(
+    keeper: FakeKeeper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Session]:
+    made = Golden("golden", Login(tmp_path / "key", None), {})
+    monkeypatch.setattr(session_module.golden, "ensure", lambda *_: made)
+    coming: Future[Any] = Future()
+    coming.set_result(keeper)
+    image: Any = SimpleNamespace(label="an image")
+    session = Session(tmp_path, image, coming, lambda _: None, at_once=2)
+    yield session
+    session.close()
+
+
+def machine_of(session: Session, number: int = 0) -> NspawnMachine:
+    machine = session._new(PASTA[number]).machine
+    assert isinstance(machine, NspawnMachine)
+    return machine
+
+
+def test_first_deployment_takes_the_machine_that_boots_already(
+    session: Session, keeper: FakeKeeper
+) -> None:
+    session.boot_ahead(PASTA[1])  # any that needs a machine like it
+    first, second = machine_of(session, 0), machine_of(session, 1)
+    assert keeper.started == [first.name]
+    began = first.begun
+    assert began is not None
+    assert second.begun is None
+    first.start()
+    assert keeper.started == [first.name]
+    assert first.begun == began
+
+
+def test_machine_on_another_network_is_not_taken(session: Session, keeper: FakeKeeper) -> None:
+    session.boot_ahead(IPV4_ONLY)
+    assert machine_of(session).begun is None
+    session.close()
+    assert keeper.removed == keeper.started == ["m1"]
+
+
+def test_machine_that_could_not_be_started_is_replaced(
+    session: Session, keeper: FakeKeeper
+) -> None:
+    keeper.refused = {"m1"}
+    session.boot_ahead(PASTA[0])
+    machine = machine_of(session)
+    assert (machine.name, machine.begun) == ("m2", None)
+    assert keeper.removed == ["m1"]
+
+
+def test_keeper_that_nobody_asked_for_is_closed(session: Session, keeper: FakeKeeper) -> None:
+    session.close()
+    assert keeper.is_closed
+    with pytest.raises(HostError, match="the run has ended"):
+        assert session.keeper
+
+
+@pytest.mark.parametrize("asked_for", [True, False])
+def test_keeper_that_did_not_start_is_told_to_whoever_asks(tmp_path: Path, asked_for: bool) -> None:
+    coming: Future[Any] = Future()
+    coming.set_exception(HostError("no room"))
+    image: Any = SimpleNamespace(label="an image")
+    session = Session(tmp_path, image, coming, lambda _: None, at_once=1)
+    if asked_for:
+        with pytest.raises(HostError, match="no room"):
+            assert session.keeper
+    session.close()
