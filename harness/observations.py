@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,9 @@ class Observations:
         seen = Observation(
             kind, str(subject), str(outcome), vantage, self.scenario, time.time(), evidence
         )
-        line = json.dumps(asdict(seen), ensure_ascii=False, default=str) + "\n"
+        # Not `asdict`: it copies the evidence first, which takes twice as long as the rest.
+        known = {name: getattr(seen, name) for name in seen.__slots__}
+        line = json.dumps(known, ensure_ascii=False, default=str) + "\n"
         with self._lock:
             self._all.append(seen)
             if self.path is not None:
