@@ -32,6 +32,7 @@ unit: venv
 
 deployments: setup
 	$(PYTEST) tests/deployments -q -n auto
+	$(VENV)/dms-harness findings --check scenarios/GUIDE-FINDINGS.md
 
 integration: setup
 	$(PYTEST) tests/integration -v
