@@ -6,56 +6,33 @@ variant; beside one of these they may ask for a value of `harness.selection.VALU
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import gc
 import importlib
-import os
-import shlex
 import signal
-import sys
 import threading
-import time
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness.errors import HarnessError
-from harness.scheduling import (
-    PerScenario,
-    scope_of,
-    share_of,
-    suggested_deployments,
-    suggested_workers,
-)
+from harness.pytest_run import Run
+from harness.scheduling import PerScenario, suggested_workers
 from harness.selection import is_empty, places
 
 if TYPE_CHECKING:
     from harness.deployment import Deployment
-    from harness.keeper.client import Keeper
-    from harness.machines.choice import Choice
     from harness.observations import Observations
     from harness.scenario import Scenario
     from harness.session import Session
 
-STARTED = time.monotonic()
-DEPLOYMENT_TESTS = Path("tests") / "deployments"
 PR_SET_PDEATHSIG = 1
-REPRODUCED = 10
-"""How many failures get a line of their own that reproduces them."""
-AHEAD = 6
-"""For up to so many variants a machine boots before it is known which tests there are."""
 LATER = ("podman", "harness.report.terminal")
 """What takes long to import and is needed only after the first deployment."""
 
-run_folder: pytest.StashKey[Path] = pytest.StashKey()
-scenarios_key: pytest.StashKey[list[Scenario]] = pytest.StashKey()
-keeper_key: pytest.StashKey[Future[Keeper]] = pytest.StashKey()
-session_key: pytest.StashKey[Session] = pytest.StashKey()
-machine_key: pytest.StashKey[Choice] = pytest.StashKey()
+run_key: pytest.StashKey[Run] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -91,6 +68,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Tie an xdist worker's life to its controller's, and name the markers."""
+    config.stash[run_key] = Run(config)
     config.addinivalue_line(
         "markers", "once_per_scenario: shown in a scenario's first variant only"
     )
@@ -107,212 +85,48 @@ def pytest_configure(config: pytest.Config) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _same_again(config: pytest.Config) -> str:
-    """The command that this run was, with the options that decide what is tested."""
-    program = sys.argv[0]
-    words = [sys.executable, "-m", "pytest"] if program.endswith("__main__.py") else [program]
-    if config.getoption("--scenarios"):
-        words.append(f"--scenarios={config.getoption('--scenarios')}")
-    for option in ("--machine", "--mailserver"):
-        if config.getoption(option) != "auto":
-            words.append(f"{option}={config.getoption(option)}")
-    return shlex.join(words)
-
-
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Let all xdist workers write into the controller's run, and take the same image."""
-    node.workerinput["dms_run"] = str(_run_folder(node.config))
-    if session_key in node.config.stash:
-        label = node.config.stash[session_key].image.label
-        node.workerinput["dms_image"] = (label.source, label.why)
-
-
-def _is_worker(config: pytest.Config) -> bool:
-    return hasattr(config, "workerinput")
-
-
-def _deploys(config: pytest.Config) -> bool:
-    """Whether this run's arguments lead to the tests that deploy."""
-    tests = config.rootpath / DEPLOYMENT_TESTS
-    given = [config.invocation_params.dir / str(arg).split("::")[0] for arg in config.args]
-    return any(
-        tests.is_relative_to(path.resolve()) or path.resolve().is_relative_to(tests)
-        for path in given
-    )
+    node.config.stash[run_key].hand_over(node.workerinput)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     """See that machines can be made before any test asks for one, and say what they are."""
-    config = session.config
-    if _is_worker(config) or not _deploys(config):
+    run = session.config.stash[run_key]
+    if run.is_worker or not run.deploys:
         return
     try:
-        if not config.option.collectonly:
-            _keeper(config)
-        _scenarios(config)  # a mistake in one of them is said before minutes of building
-        if config.option.collectonly:
-            return
-        assert _session(config).golden
-        if getattr(config.option, "dist", "no") != "no":
-            config.stash[session_key].close()
-        else:
-            _boot_ahead(config)
+        run.prepare()
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from None
 
 
-def _keeper(config: pytest.Config) -> Future[Keeper]:
-    """The keeper, which starts in the background; begun when it is first needed."""
-    if keeper_key not in config.stash:
-        from harness import cache
-        from harness.keeper.client import Keeper
-        from harness.machines.choice import choose_machine
-
-        config.stash[machine_key] = choose_machine(config.getoption("--machine"))
-        starting = ThreadPoolExecutor(1, thread_name_prefix="keeper")
-        config.stash[keeper_key] = starting.submit(Keeper, cache.folder(), "run")
-        starting.shutdown(wait=False)
-    return config.stash[keeper_key]
-
-
-def _boot_ahead(config: pytest.Config) -> None:
-    """Let a machine boot while tests are collected, where few variants can be asked for."""
-    from harness.keywords import narrowed
-
-    called = {each: {each.id, *each.words} for each in _scenarios(config)}
-    words = config.getoption("keyword")
-    asked_for = narrowed(words, called) if words else list(called)
-    # Many of them take longer to collect than a machine to boot, and much longer to be deployed.
-    if 0 < len(asked_for) <= AHEAD:
-        config.stash[session_key].boot_ahead(asked_for[0])
-
-
-def _session(config: pytest.Config) -> Session:
-    """This process's part in the run; made when it is first needed."""
-    if session_key not in config.stash:
-        from harness.mailserver.choose import ASKED_FOR, choose
-        from harness.session import Session
-
-        keeper = _keeper(config)
-        option, why = config.getoption("--mailserver"), ASKED_FOR
-        if _is_worker(config):
-            source, reason = getattr(config, "workerinput", {}).get("dms_image", ("auto", ""))
-            if option == "auto":
-                option, why = source, reason
-        workers = _workers(config)
-        at_once = max(1, suggested_deployments() // workers)
-        say = _saying(config)
-        config.stash[session_key] = Session(
-            _run_folder(config),
-            choose(option, why=why),
-            keeper,
-            say,
-            at_once,
-            starting=max(1, (os.cpu_count() or 1) // workers),
-            phases=say if config.get_verbosity() > 0 else None,
-        )
-    return config.stash[session_key]
-
-
-def _workers(config: pytest.Config) -> int:
-    """How many processes share this computer's cores in this run."""
-    return int(getattr(config, "workerinput", {}).get("workercount", 1))
-
-
-def _saying(config: pytest.Config) -> Callable[[str], None]:
-    """What tells the user at the terminal what is being done, whatever pytest captures."""
-
-    def say(text: str) -> None:
-        manager = config.pluginmanager.getplugin("capturemanager")
-        quiet = manager.global_and_fixture_disabled() if manager else contextlib.nullcontext()
-        with quiet:
-            print(f"[{time.monotonic() - STARTED:6.1f} s] {text}", file=sys.stderr, flush=True)
-
-    return say
-
-
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say which machine, which distribution, which podman and which image, and why."""
-    if session_key not in config.stash:
+    run = config.stash[run_key]
+    if not run.has_session:
         return []
-    session = config.stash[session_key]
-    facts = session.golden.facts
+    facts = run.session.golden.facts
     return [
-        f"machine: {config.stash[machine_key]}: {facts['distribution']}, {facts['podman']},"
+        f"machine: {run.machine}: {facts['distribution']}, {facts['podman']},"
         f" {facts['systemd'].partition(' (')[0]}, kernel {facts['kernel']}",
-        f"mail server: {session.image.label}",
+        f"mail server: {run.session.image.label}",
     ]
 
 
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
     """Show what was seen, and a line to paste for each failure."""
-    reporter = terminalreporter
-    words = config.getoption("keyword")
-    if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and words and _deploys(config):
-        from harness.keywords import near
+    from harness.report.pytest_summary import summarize
 
-        names = {name for each in _scenarios(config) for name in (each.folder.name, each.variant)}
-        hint = near(words, names) or "`dms-harness list` shows what there is"
-        reporter.write_line(f"ERROR: -k {words!r} selects nothing: {hint}", red=True)
-    if run_folder in config.stash and not _is_worker(config):
-        from rich.console import Console
-
-        from harness.report.terminal import print_summary
-
-        reporter.ensure_newline()
-        console = Console(
-            file=reporter._tw._file,
-            width=max(reporter._tw.fullwidth, 100),
-            no_color=not reporter._tw.hasmarkup,
-            force_terminal=reporter._tw.hasmarkup,
-        )
-        kind = config.stash[machine_key].kind if machine_key in config.stash else ""
-        print_summary(console, config.stash[run_folder], kind)
-        _sum_up_claims(reporter, config)
-    failed = [report.nodeid for report in reporter.stats.get("failed", [])]
-    command = _same_again(config)
-    for nodeid in failed[:REPRODUCED]:
-        reporter.write_line(f"reproduce: {command} {shlex.quote(nodeid)}")
-    if len(failed) > REPRODUCED:
-        reporter.write_line(f"… and {len(failed) - REPRODUCED} more")
-
-
-def _sum_up_claims(reporter: Any, config: pytest.Config) -> None:
-    """Write down what the run says about the guide's claims, and tell it in a line."""
-    from harness.report.claims import write_and_sum_up
-
-    run = config.stash[run_folder]
-    scenarios = config.getoption("--scenarios") or config.rootpath / "scenarios"
-    try:
-        said = write_and_sum_up(run, scenarios)
-    except HarnessError as error:
-        reporter.write_line(f"ERROR: {error}", red=True)
-        return
-    if said:
-        is_default = run.parent == Path("runs").absolute()
-        reporter.write_line(f"{said}; dms-harness claims{'' if is_default else f' {run}'}")
+    summarize(terminalreporter, exitstatus, config.stash[run_key])
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Take down what no fixture did: a session whose tests were all deselected, or never ran."""
-    if session_key in config.stash:
-        config.stash[session_key].close()
-    elif keeper_key in config.stash:
-        with contextlib.suppress(HarnessError):  # what ended the run has been said
-            config.stash[keeper_key].result().close()
-
-
-def _run_folder(config: pytest.Config) -> Path:
-    """This run's folder; made when the first deployment needs it."""
-    if run_folder not in config.stash:
-        from harness.session import new_run
-
-        given = getattr(config, "workerinput", {}).get("dms_run")
-        runs = config.getoption("--runs") or config.rootpath / "runs"
-        config.stash[run_folder] = Path(given) if given else new_run(runs)
-    return config.stash[run_folder]
+    """Take down what no fixture did."""
+    if run_key in config.stash:
+        config.stash[run_key].close()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -327,19 +141,6 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return suggested_workers()
 
 
-def _scenarios(config: pytest.Config) -> list[Scenario]:
-    """All scenario variants: the same objects for every test, as pytest's fixtures need them."""
-    if scenarios_key not in config.stash:
-        from harness.scenario_file import load_all
-
-        folder = config.getoption("--scenarios") or config.rootpath / "scenarios"
-        try:
-            config.stash[scenarios_key] = load_all(folder)
-        except HarnessError as error:
-            raise pytest.UsageError(str(error)) from None
-    return config.stash[scenarios_key]
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make one test for every scenario variant and value that a test function asks for."""
@@ -347,7 +148,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     from harness.selection import parametrize
 
-    parametrize(metafunc, _scenarios(metafunc.config))
+    parametrize(metafunc, metafunc.config.stash[run_key].scenarios)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -381,16 +182,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     items.sort(key=place)
 
 
-def _own(session: pytest.Session) -> list[pytest.Item]:
-    """The tests that this process will be asked to run."""
-    given = getattr(session.config, "workerinput", None)
-    if given is None:
-        return session.items
-    scopes = dict.fromkeys(scope_of(item.nodeid) for item in session.items)
-    mine = set(share_of(scopes, given["workerid"], given["workercount"]))
-    return [item for item in session.items if scope_of(item.nodeid) in mine]
-
-
 def _import_later_ones() -> None:
     for name in LATER:
         importlib.import_module(name)
@@ -399,8 +190,9 @@ def _import_later_ones() -> None:
 @pytest.fixture(scope="session")
 def harness_session(request: pytest.FixtureRequest) -> Iterator[Session]:
     """This process's part in the run. Takes everything down at the end."""
-    session = _session(request.config)
-    for item in _own(request.session):
+    run = request.config.stash[run_key]
+    session = run.session
+    for item in run.own(request.session.items):
         asked = getattr(item, "callspec", None)
         fixtures = getattr(item, "fixturenames", ())
         if asked is not None and "deployment" in fixtures:

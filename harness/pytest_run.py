@@ -1,0 +1,230 @@
+"""A run as pytest's hooks see it: its folder, its scenarios, its keeper and its session.
+
+Each is made when it is first needed: a run of unit tests needs none, a worker of xdist's takes the
+folder and the image from its controller.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import sys
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.errors import HarnessError
+from harness.scheduling import scope_of, share_of, suggested_deployments
+
+if TYPE_CHECKING:
+    from harness.keeper.client import Keeper
+    from harness.machines.choice import Choice
+    from harness.scenario import Scenario
+    from harness.session import Session
+
+STARTED = time.monotonic()
+DEPLOYMENT_TESTS = Path("tests") / "deployments"
+AHEAD = 6
+"""For up to so many variants a machine boots before it is known which tests there are."""
+
+
+class Run:
+    """What one process of pytest's does for the harness.
+
+    Args:
+        config: pytest's.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self._worker: dict[str, Any] | None = getattr(config, "workerinput", None)
+        self._folder: Path | None = None
+        self._keeper: Future[Keeper] | None = None
+        self._session: Session | None = None
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether it is one of xdist's workers."""
+        return self._worker is not None
+
+    @property
+    def deploys(self) -> bool:
+        """Whether the arguments lead to the tests that deploy."""
+        tests = self.config.rootpath / DEPLOYMENT_TESTS
+        given = [
+            self.config.invocation_params.dir / str(arg).split("::")[0] for arg in self.config.args
+        ]
+        return any(
+            tests.is_relative_to(path.resolve()) or path.resolve().is_relative_to(tests)
+            for path in given
+        )
+
+    @property
+    def words(self) -> str:
+        """What was given to `-k`."""
+        words: str = self.config.getoption("keyword")
+        return words
+
+    @property
+    def scenarios_folder(self) -> Path:
+        """The folder with the scenarios and the claims."""
+        folder: Path | None = self.config.getoption("--scenarios")
+        return folder or self.config.rootpath / "scenarios"
+
+    @cached_property
+    def scenarios(self) -> list[Scenario]:
+        """All scenario variants: the same objects for every test, as pytest's fixtures need them.
+
+        Raises:
+            UsageError: one of them is wrong.
+        """
+        from harness.scenario_file import load_all
+
+        try:
+            return load_all(self.scenarios_folder)
+        except HarnessError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    # -- what deploys --------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """See that machines can be made, before any test asks for one.
+
+        Raises:
+            HarnessError: they cannot, with the remedy.
+            UsageError: a scenario is wrong.
+        """
+        only_lists = self.config.option.collectonly
+        if not only_lists:
+            _ = self.keeper
+        _ = self.scenarios  # a mistake in one of them is said before minutes of building
+        if only_lists:
+            return
+        assert self.session.golden
+        if getattr(self.config.option, "dist", "no") != "no":
+            self.session.close()
+        else:
+            self._boot_ahead()
+
+    def _boot_ahead(self) -> None:
+        """Let a machine boot while tests are collected, where few variants can be asked for."""
+        from harness.keywords import narrowed
+
+        called = {each: {each.id, *each.words} for each in self.scenarios}
+        asked_for = narrowed(self.words, called) if self.words else list(called)
+        # Many of them take longer to collect than a machine to boot, and much longer to deploy.
+        if 0 < len(asked_for) <= AHEAD:
+            self.session.boot_ahead(asked_for[0])
+
+    @cached_property
+    def machine(self) -> Choice:
+        """The kind of machine that is deployed on."""
+        from harness.machines.choice import choose_machine
+
+        return choose_machine(self.config.getoption("--machine"))
+
+    @property
+    def keeper(self) -> Future[Keeper]:
+        """The keeper, which starts in the background."""
+        if self._keeper is None:
+            from harness import cache
+            from harness.keeper.client import Keeper
+
+            assert self.machine  # else it says why there can be none
+            starting = ThreadPoolExecutor(1, thread_name_prefix="keeper")
+            self._keeper = starting.submit(Keeper, cache.folder(), "run")
+            starting.shutdown(wait=False)
+        return self._keeper
+
+    @property
+    def has_session(self) -> bool:
+        """Whether this process has deployed, or was about to."""
+        return self._session is not None
+
+    @property
+    def session(self) -> Session:
+        """This process's part in the run."""
+        if self._session is None:
+            from harness.mailserver.choose import ASKED_FOR, choose
+            from harness.session import Session
+
+            keeper = self.keeper
+            option, why = self.config.getoption("--mailserver"), ASKED_FOR
+            if self._worker is not None and option == "auto":
+                option, why = self._worker.get("dms_image", ("auto", ""))
+            workers = int((self._worker or {}).get("workercount", 1))
+            self._session = Session(
+                self.folder,
+                choose(option, why=why),
+                keeper,
+                self.say,
+                max(1, suggested_deployments() // workers),
+                starting=max(1, (os.cpu_count() or 1) // workers),
+                phases=self.say if self.config.get_verbosity() > 0 else None,
+            )
+        return self._session
+
+    def own(self, items: list[pytest.Item]) -> list[pytest.Item]:
+        """Those of the collected tests that this process will be asked to run."""
+        if self._worker is None:
+            return items
+        scopes = dict.fromkeys(scope_of(item.nodeid) for item in items)
+        mine = set(share_of(scopes, self._worker["workerid"], self._worker["workercount"]))
+        return [item for item in items if scope_of(item.nodeid) in mine]
+
+    def hand_over(self, worker: dict[str, Any]) -> None:
+        """Let one of xdist's workers write into this run, and take the same image."""
+        worker["dms_run"] = str(self.folder)
+        if self._session is not None:
+            label = self._session.image.label
+            worker["dms_image"] = (label.source, label.why)
+
+    def close(self) -> None:
+        """Take down what no fixture did: tests may all have been deselected, or never run."""
+        if self._session is not None:
+            self._session.close()
+        elif self._keeper is not None:
+            with contextlib.suppress(HarnessError):  # what ended the run has been said
+                self._keeper.result().close()
+
+    # -- what is told --------------------------------------------------------------------------
+
+    @property
+    def has_folder(self) -> bool:
+        """Whether there is anything to tell of."""
+        return self._folder is not None
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder; made when the first deployment needs it."""
+        if self._folder is None:
+            from harness.session import new_run
+
+            given = (self._worker or {}).get("dms_run")
+            runs = self.config.getoption("--runs") or self.config.rootpath / "runs"
+            self._folder = Path(given) if given else new_run(runs)
+        return self._folder
+
+    def say(self, text: str) -> None:
+        """Tell the user at the terminal what is being done, whatever pytest captures."""
+        manager = self.config.pluginmanager.getplugin("capturemanager")
+        quiet = manager.global_and_fixture_disabled() if manager else contextlib.nullcontext()
+        with quiet:
+            print(f"[{time.monotonic() - STARTED:6.1f} s] {text}", file=sys.stderr, flush=True)
+
+    @property
+    def command(self) -> str:
+        """The command that this run was, with the options that decide what is tested."""
+        program = sys.argv[0]
+        words = [sys.executable, "-m", "pytest"] if program.endswith("__main__.py") else [program]
+        if self.config.getoption("--scenarios"):
+            words.append(f"--scenarios={self.config.getoption('--scenarios')}")
+        for option in ("--machine", "--mailserver"):
+            if self.config.getoption(option) != "auto":
+                words.append(f"{option}={self.config.getoption(option)}")
+        return shlex.join(words)

@@ -1,0 +1,69 @@
+"""What pytest says at its end: what was seen, what that means for the guide, what to paste."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from harness.pytest_run import Run
+
+REPRODUCED = 10
+"""How many failures get a line of their own that reproduces them."""
+
+
+def summarize(reporter: Any, exitstatus: int, run: Run) -> None:
+    """Write it to pytest's terminal reporter."""
+    if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and run.words and run.deploys:
+        _say_what_was_meant(reporter, run)
+    if run.has_folder and not run.is_worker:
+        _show_observations(reporter, run)
+        _sum_up_claims(reporter, run)
+    failed = [report.nodeid for report in reporter.stats.get("failed", [])]
+    command = run.command
+    for nodeid in failed[:REPRODUCED]:
+        reporter.write_line(f"reproduce: {command} {shlex.quote(nodeid)}")
+    if len(failed) > REPRODUCED:
+        reporter.write_line(f"… and {len(failed) - REPRODUCED} more")
+
+
+def _say_what_was_meant(reporter: Any, run: Run) -> None:
+    from harness.keywords import near
+
+    names = {name for each in run.scenarios for name in (each.folder.name, each.variant)}
+    hint = near(run.words, names) or "`dms-harness list` shows what there is"
+    reporter.write_line(f"ERROR: -k {run.words!r} selects nothing: {hint}", red=True)
+
+
+def _show_observations(reporter: Any, run: Run) -> None:
+    from rich.console import Console
+
+    from harness.report.terminal import print_summary
+
+    reporter.ensure_newline()
+    console = Console(
+        file=reporter._tw._file,
+        width=max(reporter._tw.fullwidth, 100),
+        no_color=not reporter._tw.hasmarkup,
+        force_terminal=reporter._tw.hasmarkup,
+    )
+    print_summary(console, run.folder, run.machine.kind)
+
+
+def _sum_up_claims(reporter: Any, run: Run) -> None:
+    """Write down what the run says about the guide's claims, and tell it in a line."""
+    from harness.report.claims import write_and_sum_up
+
+    try:
+        said = write_and_sum_up(run.folder, run.scenarios_folder)
+    except HarnessError as error:
+        reporter.write_line(f"ERROR: {error}", red=True)
+        return
+    if said:
+        is_default = run.folder.parent == Path("runs").absolute()
+        reporter.write_line(f"{said}; dms-harness claims{'' if is_default else f' {run.folder}'}")
