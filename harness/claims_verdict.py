@@ -201,7 +201,8 @@ def deployments(runs: Iterable[Iterable[Observation]]) -> list[Deployed]:
 
 def judge(claims: Iterable[Claim], deployed: Sequence[Deployed]) -> list[ClaimVerdict]:
     """The verdicts on all claims, in their order."""
-    common = _common([each.environment for each in deployed])
+    # One whose machine is still booting, or never came up, differs in nothing.
+    common = _common([each.environment for each in deployed if each.by_kind.get("machine")])
     return [_judge(claim, deployed, common) for claim in claims]
 
 

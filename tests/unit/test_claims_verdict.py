@@ -266,3 +266,10 @@ def test_correction_is_that_of_the_verdict() -> None:
 def test_kinds_are_all_that_verdicts_take() -> None:
     need = SELINUX | {"kind": "host"}
     assert kinds_of([claim(COMES_UP, needs=[need])]) >= {"deployment", "host", "machine"}
+
+
+def test_a_machine_that_never_came_up_makes_no_difference_that_would_be_named() -> None:
+    booting = Observations("quadlet-a")
+    booting.record("mail server", "image", "stand-in")
+    said = verdict(claim(COMES_UP, QUADLET), [*run(up("compose-a")), *booting])
+    assert [result.name for result in said.results] == ["compose", "Quadlet"]
