@@ -8,8 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -19,18 +20,18 @@ from harness.vantage import Family
 
 PHASES = ("boot", "look before", "prepare", "start", "ready", "probes", "stop", "down")
 PLACES = ("outside", "localhost", "self")
-HEADER = [
-    Text(word)
-    for word in (
-        "",
-        "ports",
-        *(f"{place} is" for place in PLACES),
-        "s",
-        "relays for strangers from",
-    )
-]
-PORTS, SECONDS = 1, 2 + len(PLACES)
-"""Which columns hold numbers."""
+Columns = tuple[str, ...]
+Row = Sequence[Text]
+WHOLE: Columns = (
+    "",
+    "ports",
+    *(f"{place} is" for place in PLACES),
+    "s",
+    "relays for strangers from",
+)
+BRIEF: Columns = ("", "ports", "s", "seen")
+"""Of the variants that are not there to show whom the server takes its clients for."""
+NUMBERS = ("ports", "s")
 MIN_FINDING = 14
 """Columns for what was found, however narrow the terminal is."""
 PLAIN_FORM = "external-to-external"
@@ -66,37 +67,68 @@ def print_summary(console: Console, run: Path, machine: str) -> None:
 
 def _print_tables(console: Console, by_scenario: Mapping[str, Sequence[Fact]]) -> None:
     """What was seen, a line for each variant below its scenario's name."""
-    rows: dict[str, list[list[Text]]] = defaultdict(list)
+    rows: dict[Columns, dict[str, list[Row]]] = {WHOLE: {}, BRIEF: {}}
     for scenario, facts in by_scenario.items():
         folder, _, variant = scenario.partition("-")
         seen = _addresses(facts)
-        rows[folder].append(
+        places = [Text(", ".join(sorted(seen[p] - {"–"}) or seen[p])) for p in PLACES if seen]
+        rows[WHOLE if places else BRIEF].setdefault(folder, []).append(
             [
                 Text(f"  {variant}"),
                 _ports(facts),
-                *(Text(", ".join(sorted(seen[place] - {"–"}) or seen[place])) for place in PLACES),
+                *places,
                 Text(f"{_seconds(facts):.1f}"),
                 _finding(facts),
             ]
         )
-    # The same widths in all of them: those of the widest cells, and the rest for the finding.
-    every = [HEADER, *(row for folder in sorted(rows) for row in rows[folder])]
-    widths = [max(cell.cell_len for cell in column) for column in zip(*every, strict=True)]
-    widths[-1] = max(MIN_FINDING, console.width - sum(widths[:-1]) - 2 * (len(widths) - 1))
-    console.print(_table([HEADER], widths), style="dim")
-    for folder in sorted(rows):
+    names = max(
+        cell_len(row[0].plain) for of in rows.values() for each in of.values() for row in each
+    )
+    tables = {
+        columns: _Table(
+            columns, [row for each in of.values() for row in each], names, console.width
+        )
+        for columns, of in rows.items()
+        if of
+    }
+    # The first sort of lines has a header; what is said in the other one says what it is.
+    console.print(
+        next(iter(tables.values())).of([[Text(word) for word in next(iter(tables))]]), style="dim"
+    )
+    for folder in sorted({folder for of in rows.values() for folder in of}):
         console.print(Text(folder, style="bold"))
-        console.print(_table(rows[folder], widths))
+        for columns, table in tables.items():
+            if folder in rows[columns]:
+                console.print(table.of(rows[columns][folder]))
 
 
-def _table(rows: Sequence[Sequence[Text]], widths: Sequence[int]) -> Table:
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for number, width in enumerate(widths):
-        right = number in (PORTS, SECONDS)
-        table.add_column(width=width, justify="right" if right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    return table
+class _Table:
+    """Lines in columns of the same widths, whichever of them are printed together.
+
+    Args:
+        columns: their headings.
+        rows: all lines.
+        names: the width of the first column.
+        width: that of the terminal, of which the last column gets what is left.
+    """
+
+    def __init__(self, columns: Columns, rows: Sequence[Row], names: int, width: int) -> None:
+        self.columns = columns
+        cells = zip(columns, *([cell.plain for cell in row] for row in rows), strict=True)
+        self.widths = [max(map(cell_len, column)) for column in cells]
+        self.widths[0] = names
+        left = width - sum(self.widths[:-1]) - 2 * (len(columns) - 1)
+        self.widths[-1] = max(MIN_FINDING, left)
+
+    def of(self, rows: Sequence[Row]) -> Table:
+        """Some of the lines."""
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for column, width in zip(self.columns, self.widths, strict=True):
+            side: Literal["right", "left"] = "right" if column in NUMBERS else "left"
+            table.add_column(width=width, justify=side, overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        return table
 
 
 def _of(facts: Sequence[Fact], kind: str) -> list[Fact]:

@@ -141,3 +141,21 @@ def test_only_a_deployment_that_failed_did_not_come_up(tmp_path: Path) -> None:
     assert "nowhere (of 4)" in summary(tmp_path)
     seen.record("deployment", "start", "failed", why="port 25: permission denied")
     assert "did not come up" in summary(tmp_path)
+
+
+def test_lines_without_client_addresses_have_the_room_of_those_columns(tmp_path: Path) -> None:
+    observed(tmp_path)
+    life = Observations("demo-kills", tmp_path / "observations.jsonl")
+    life.record("scenario", "reachable", "0", vantages=[], checks="life")
+    for event in ("kill container", "kill conmon", "restart of everything there is"):
+        life.record("life", f"mail server after {event}", "answers", away=3.2)
+    (line,) = [line for line in summary(tmp_path).splitlines() if "outlives" in line]
+    assert line.rstrip().endswith("(3 s), restart of everything there is (3 s)")
+
+
+def test_only_such_lines_have_a_header_of_their_own(tmp_path: Path) -> None:
+    life = Observations("demo-kills", tmp_path / "observations.jsonl")
+    life.record("scenario", "reachable", "0", vantages=[], checks="life")
+    life.record("life", "mail server after reboot", "answers", away=3.2)
+    header = summary(tmp_path).splitlines()[0]
+    assert header.split() == ["ports", "s", "seen"]
