@@ -107,6 +107,7 @@ KILLED = {
 INTERRUPTED = {
     "when named": Case(machine_is_named, signal.SIGINT, whole_group=True),
     "in boot": Case(machine_boots, signal.SIGINT, whole_group=True),
+    "in start": Case(container_starts, signal.SIGINT, whole_group=True),
     "in probes": Case(probes_run, signal.SIGINT, whole_group=True),
 }
 CASES = {f"killed {name}": case for name, case in KILLED.items()} | {
@@ -196,7 +197,9 @@ def test_an_interrupted_run_takes_itself_down(
     assert "KeyboardInterrupt" in outcome.output
     assert "left on this computer" not in outcome.output
     assert "Traceback" not in outcome.output
-    assert "down" in outcome.phases
+    # The first machine boots while tests are collected: there need be no deployment yet.
+    if CASES[case].moment in (container_starts, probes_run):
+        assert "down" in outcome.phases
     assert outcome.seconds < INTERRUPTED_WITHIN
 
 
