@@ -22,6 +22,11 @@ GREETING_WITHIN = 1.0
 """Seconds that one attempt to be greeted may take before the next."""
 EVENT = re.compile(r" (podman|conmon)\[\d+\]: ")
 """What podman notes in a unit's journal about a container; its errors go under the unit's name."""
+FILTER = (
+    "port=$(postconf -h content_filter | sed -n 's/.*:\\([0-9][0-9]*\\)$/\\1/p'); "
+    '[ -z "$port" ] || until (: < "/dev/tcp/127.0.0.1/$port") 2>/dev/null; do sleep 0.1; done'
+)
+"""Waits in the container until what Postfix hands its mail to, if there is any, listens."""
 LAST_WORDS = 24
 """Lines of the log in an error: more than a mail server writes that gives up at its start."""
 
@@ -69,6 +74,7 @@ def wait_until_ready(launcher: Launcher, evidence: str) -> None:
             )
         time.sleep(POLL)
     _wait_for_addresses(launcher, deadline, evidence)
+    _wait_for_filter(launcher, deadline, evidence)
 
 
 def _wait_for_addresses(launcher: Launcher, deadline: float, evidence: str) -> None:
@@ -90,6 +96,23 @@ def _wait_for_addresses(launcher: Launcher, deadline: float, evidence: str) -> N
         raise DeploymentError(
             f"{launcher.scenario.id}: the container's IPv6 addresses stay tentative:\n"
             f"{done.stderr}{shown}",
+            evidence,
+        )
+
+
+def _wait_for_filter(launcher: Launcher, deadline: float, evidence: str) -> None:
+    """Wait until what Postfix hands its mail to listens, where it hands it to a content filter.
+
+    docker-mailserver has one, Amavis, unless `ENABLE_AMAVIS=0`. It listens some seconds after
+    Postfix greets, and what Postfix could not hand to it is not tried again for minutes.
+    """
+    within = max(1, int(deadline - time.monotonic()))
+    done = wait_for(
+        launcher.exec_async(f"timeout {within} bash -c {shlex.quote(FILTER)}", within + 5.0)
+    )
+    if done.status != 0:
+        raise DeploymentError(
+            f"{launcher.scenario.id}: Postfix's content filter does not listen: {done.stderr}",
             evidence,
         )
 
