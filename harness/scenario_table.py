@@ -133,6 +133,16 @@ class ScenarioTable(Table):
         return self
 
     @model_validator(mode="after")
+    def _can_log_out(self) -> Self:
+        for name, variant in self.variants.items():
+            if self.user == "root" and {"logout", "login"} & set(map(str, variant.events.values())):
+                raise ValueError(
+                    f"variants.{name}.events: root, by whom the harness looks, cannot log out; "
+                    "leave logout and login to scenarios whose user is rootless"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _forwarded_ports_lead_somewhere(self) -> Self:
         for service, port in self.forwarded.items():
             if service not in self.publish:

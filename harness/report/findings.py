@@ -125,8 +125,8 @@ def _cell(text: str) -> str:
 def differences(file: Path, ledger: Ledger, complete: bool = False) -> list[str]:
     """Where a file's verdicts are not those of some runs: a line for each claim.
 
-    What the runs did not observe is not compared; and where they saw some of a claim's cases only,
-    the verdict may be any that the other cases could still lead to.
+    What these runs, or those of the file, did not observe is not compared; and where these saw
+    some of a claim's cases only, the verdict may be any that the others could still lead to.
 
     Args:
         file: what `as_markdown` made.
@@ -155,7 +155,9 @@ def differences(file: Path, ledger: Ledger, complete: bool = False) -> list[str]
             lines.append(f"{name}: not run; the file says {before}")
         elif complete or now.is_observed:
             possible = {now, Verdict.DEPENDS} if each.is_partial and not complete else {now}
-            if before not in possible:
+            # Where the file's runs could not tell, one that can does not contradict it.
+            could_tell = before not in (Verdict.NOT_CHECKABLE, Verdict.NOT_RUN)
+            if before not in possible and (could_tell or complete):
                 lines.append(f"{name}: the file says {before}, this run {now}")
     lines += [f"{name}: the file has it, and no claim is called so" for name in said]
     return lines

@@ -317,6 +317,19 @@ def test_what_was_not_run_is_compared_where_all_must_be(
     ]
 
 
+def test_what_the_file_could_not_tell_is_not_contradicted_by_a_run_that_can(
+    scenarios: Path, findings: Path, tmp_path: Path
+) -> None:
+    text = findings.read_text()
+    findings.write_text(text.replace("| C2 | depends", "| C2 | not checkable here"))
+    assert findings.read_text() != text
+    now = ledger(scenarios, observed(tmp_path / "now", "127.0.0.1", "192.0.2.7"))
+    assert differences(findings, now) == []
+    assert "C2: the file says not checkable here, this run depends" in differences(
+        findings, now, complete=True
+    )
+
+
 def test_claims_that_only_one_of_them_has(scenarios: Path, findings: Path, tmp_path: Path) -> None:
     run = ledger(scenarios, observed(tmp_path / "run", "127.0.0.1", "192.0.2.7"))
     findings.write_text(findings.read_text().replace("| C1 |", "| C8 |"))

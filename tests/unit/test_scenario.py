@@ -684,6 +684,14 @@ def test_the_verbatim_scenario_has_the_guides_own_file() -> None:
     )
 
 
+def test_root_cannot_log_out(tmp_path: Path) -> None:
+    life = f'checks = "life"\nevents = {{ away = "logout" }}\nseen = [{QUESTION}]\n'
+    text = GOOD.replace("env = {", life + "env = {")
+    assert len(load(folder(tmp_path, text, "rootless"))) == 2
+    said = refusal(folder(tmp_path, text.replace('user = "rootless"', 'user = "root"'), "rootful"))
+    assert "variants.second_1.events: root, by whom the harness looks, cannot log out" in said
+
+
 def test_events_are_steps_by_name_and_seen_rows_have_names_that_k_selects(tmp_path: Path) -> None:
     (tmp_path / "steps.toml").write_text(
         '[kill_it]\nas = "operator"\nwhy = "x"\nrun = "kill $CONTAINER"\n'
