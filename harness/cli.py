@@ -43,9 +43,10 @@ def setup(args: argparse.Namespace) -> int:
     from harness.keeper.client import Keeper
     from harness.machines import golden
     from harness.machines.choice import choose_machine
+    from harness.machines.options import MachineOptions
     from harness.mailserver.choose import choose
 
-    say(f"machine: {choose_machine('auto')}")
+    say(f"machine: {choose_machine(MachineOptions())}")
     image = choose(args.mailserver)
     say(f"mail server: {image.label}")
     keeper = Keeper(cache.folder(), "setup")

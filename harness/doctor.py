@@ -183,6 +183,16 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
 """What every run needs, quick to look at. The mirror is needed only while the cache is cold."""
 
 
+FOR_VM: tuple[Callable[[], Finding], ...] = (_root, _memory, _disk)
+"""What a run on a virtual machine needs of them."""
+
+
+def examine_for_vm() -> Iterator[Finding]:
+    """Look at what a run on a virtual machine needs, whoever makes that."""
+    for check in FOR_VM:
+        yield check()
+
+
 def examine(with_mirror: bool = False) -> Iterator[Finding]:
     """Look at everything, in the order in which it is needed."""
     for check in (*CHECKS, *([_mirror] if with_mirror else [])):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.errors import HarnessError
+from harness.machines.options import add_options
 from harness.pytest_run import Run
 from harness.scheduling import PerScenario, suggested_workers
 from harness.selection import is_empty, places
@@ -38,13 +39,7 @@ run_key: pytest.StashKey[Run] = pytest.StashKey()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the harness's options."""
     group = parser.getgroup("dms-harness", "docker-mailserver deployments on Podman")
-    group.addoption(
-        "--machine",
-        choices=["auto", "nspawn"],
-        default="auto",
-        help="what to deploy on: nspawn is a systemd-nspawn machine on this computer;"
-        " auto takes what can run here (default)",
-    )
+    add_options(group)
     group.addoption(
         "--mailserver",
         default="auto",
@@ -108,10 +103,15 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     run = config.stash[run_key]
     if not run.has_session:
         return []
-    facts = run.session.golden.facts
+    facts = run.session.stock.facts
+    made_of = (
+        f"{facts['distribution']}, {facts['podman']},"
+        f" {facts['systemd'].partition(' (')[0]}, kernel {facts['kernel']}"
+        if facts
+        else "each process makes its own; what they are is among the observations"
+    )
     return [
-        f"machine: {run.machine}: {facts['distribution']}, {facts['podman']},"
-        f" {facts['systemd'].partition(' (')[0]}, kernel {facts['kernel']}",
+        f"machine: {run.machine}: {made_of}",
         f"mail server: {run.session.image.label}",
     ]
 

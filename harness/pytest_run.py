@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.errors import HarnessError
+from harness.machines.options import options_of
 from harness.scheduling import scope_of, share_of, suggested_deployments
 
 if TYPE_CHECKING:
@@ -105,10 +106,11 @@ class Run:
         _ = self.scenarios  # a mistake in one of them is said before minutes of building
         if only_lists:
             return
-        assert self.session.golden
+        stock = self.session.stock
         if getattr(self.config.option, "dist", "no") != "no":
-            self.session.close()
+            self.session.close()  # the workers' machines are their own
         else:
+            stock.prepare()
             self._boot_ahead()
 
     def _boot_ahead(self) -> None:
@@ -126,7 +128,7 @@ class Run:
         """The kind of machine that is deployed on."""
         from harness.machines.choice import choose_machine
 
-        return choose_machine(self.config.getoption("--machine"))
+        return choose_machine(options_of(self.config))
 
     @property
     def keeper(self) -> Future[Keeper]:
@@ -150,6 +152,7 @@ class Run:
     def session(self) -> Session:
         """This process's part in the run."""
         if self._session is None:
+            from harness.machines.choice import stock_opener
             from harness.mailserver.choose import ASKED_FOR, choose
             from harness.session import Session
 
@@ -158,10 +161,12 @@ class Run:
             if self._worker is not None and option == "auto":
                 option, why = self._worker.get("dms_image", ("auto", ""))
             workers = int((self._worker or {}).get("workercount", 1))
+            image = choose(option, why=why)
             self._session = Session(
                 self.folder,
-                choose(option, why=why),
+                image,
                 keeper,
+                stock_opener(self.machine, image, self.say),
                 self.say,
                 max(1, suggested_deployments() // workers),
                 starting=max(1, (os.cpu_count() or 1) // workers),

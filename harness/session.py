@@ -1,4 +1,4 @@
-"""One process's part in a run: its keeper, its golden, and its deployments."""
+"""One process's part in a run: its keeper, its stock of machines, and its deployments."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING
 from harness.errors import HarnessError, HostError, MachineError
 from harness.keeper.client import Keeper, ignore_progress
 from harness.loop import cancel_all
-from harness.machines import golden
-from harness.machines.golden import Golden
-from harness.machines.nspawn import Network, NspawnMachine
+from harness.machines.base import BaseMachine
+from harness.machines.stock import Network, Stock
 from harness.mailserver.image import Image
 from harness.observations import Observations
 from harness.scenario import Scenario
 
 if TYPE_CHECKING:
     from harness.deployment import Deployment
+
+OpenStock = Callable[[Keeper], Stock]
+"""Finds or makes what a run's machines come from; may take minutes."""
 
 Say = Callable[[str], None]
 
@@ -55,6 +57,7 @@ class Session:
         run: the run's folder.
         image: the mail server image's source.
         keeper: the keeper, on its way; closed with the session.
+        open_stock: where machines come from; called when the first one is needed.
         say: tells the user what is being done.
         at_once: how many deployments may exist at a time.
         starting: how many of them may boot and start at a time, which keeps a core busy each.
@@ -66,6 +69,7 @@ class Session:
         run: Path,
         image: Image,
         keeper: Future[Keeper],
+        open_stock: OpenStock,
         say: Say,
         at_once: int,
         starting: int = 1,
@@ -74,13 +78,14 @@ class Session:
         self.run = run
         self.image = image
         self.say = say
-        self.at_once = at_once
+        self._at_once = at_once
         self._phases = phases or ignore_progress
         self._coming_keeper: Future[Keeper] | None = keeper
         self._keeper: Keeper | None = None
-        self._golden: Golden | None = None
+        self._open_stock = open_stock
+        self._stock: Stock | None = None
         self._count = itertools.count(1)
-        self._ahead: dict[Network, Future[NspawnMachine]] = {}
+        self._ahead: dict[Network, Future[BaseMachine]] = {}
         self._planned: dict[str, tuple[Scenario, bool]] = {}
         self._coming: dict[str, Future[Deployment]] = {}
         self._begun: list[Future[Deployment]] = []
@@ -109,11 +114,21 @@ class Session:
         return self._keeper
 
     @property
-    def golden(self) -> Golden:
-        """What machines are forked from; built when it is first needed and not yet there."""
-        if self._golden is None:
-            self._golden = golden.ensure(self.keeper, self.image, self.say)
-        return self._golden
+    def stock(self) -> Stock:
+        """Where machines come from; made when the first one is needed and not yet there.
+
+        Raises:
+            HarnessError: it cannot be made.
+        """
+        if self._stock is None:
+            self._stock = self._open_stock(self.keeper)
+        return self._stock
+
+    @property
+    def at_once(self) -> int:
+        """How many deployments may exist at a time."""
+        limit = self.stock.limit
+        return self._at_once if limit is None else min(limit, self._at_once)
 
     def boot_ahead(self, scenario: Scenario) -> None:
         """Begin to boot a machine like a scenario's, for whichever asks for one like it first.
@@ -121,10 +136,13 @@ class Session:
         Collecting the tests takes a while, and booting does; nothing is lost if none asks for it.
 
         Raises:
-            HostError: there can be no golden.
+            HarnessError: there can be no machines.
         """
+        self.stock.prepare()
+        if self.stock.limit is not None:
+            return  # it would be in the way of one that is asked for
         network = _network_of(scenario)
-        machine = self.golden.fork(self.keeper, f"m{next(self._count)}", network)
+        machine = self.stock.fork(f"m{next(self._count)}", network)
         self._ahead[network] = self._workers.submit(_started, machine)
 
     def plan(self, scenario: Scenario, observe: bool) -> None:
@@ -166,7 +184,7 @@ class Session:
     def _begin(self, name: str) -> None:
         if name in self._coming or name not in self._planned or self.keeper.is_gone():
             return
-        assert self.golden  # built here, not by several threads at once
+        self.stock.prepare()  # here, not by several threads at once
         scenario, observe = self._planned.pop(name)
         self._coming[name] = self._workers.submit(self._bring_up, scenario, observe)
         self._begun.append(self._coming[name])
@@ -209,7 +227,7 @@ class Session:
         if begun is not None and begun.exception() is None:
             machine = begun.result()
         else:
-            machine = self.golden.fork(self.keeper, f"m{next(self._count)}", network)
+            machine = self.stock.fork(f"m{next(self._count)}", network)
         observations = Observations(scenario.id, self.run / "observations.jsonl")
         observations.record("mail server", "image", str(self.image.label))
         deployment = Deployment(
@@ -252,6 +270,8 @@ class Session:
                 left += deployment.down()
             for ending in self._ending:
                 left += ending.result()
+            if self._stock is not None:
+                left += self._stock.close()
         finally:
             # A user who interrupts once more does not wait: the keeper takes down all the same.
             keeper, self._keeper = self._keeper, None
@@ -279,7 +299,7 @@ def _network_of(scenario: Scenario) -> Network:
     return Network(scenario.interface, scenario.table.families, scenario.second_interface)
 
 
-def _started(machine: NspawnMachine) -> NspawnMachine:
+def _started(machine: BaseMachine) -> BaseMachine:
     """A machine that has begun to boot; one that could not is gone."""
     try:
         machine.start()

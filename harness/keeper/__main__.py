@@ -20,11 +20,12 @@ def main() -> int:
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--owner", required=True)
     parser.add_argument("--uid", type=int, required=True)
+    parser.add_argument("--without-store", action="store_true")
     args = parser.parse_args()
     # A signal to the run's process group is not meant for the one who cleans up after it.
     if os.getsid(0) != os.getpid():
         os.setsid()
-    keeper = Keeper(args.cache, args.owner, args.uid)
+    keeper = Keeper(args.cache, args.owner, args.uid, not args.without_store)
     try:
         keeper.prepare()
     except HostError as error:

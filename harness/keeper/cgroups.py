@@ -63,18 +63,24 @@ def create(name: str) -> Path:
     return path
 
 
-def command(name: str, words: Sequence[str]) -> list[str]:
+def command(name: str, words: Sequence[str], children_stay: bool = False) -> list[str]:
     """The command that runs `words` in a cgroup, and not for a moment longer than this process.
 
     systemd-nspawn's machine, as other programs' children, would outlive a parent that was killed.
     In a namespace of process ids, all end with the first.
+
+    Args:
+        name: the cgroup.
+        words: what to run.
+        children_stay: no such namespace: what it leaves running ends with the cgroup.
     """
+    alone = ("unshare", "--fork", "--pid", "--mount-proc", "--kill-child=KILL", "--")
     return [
         *("setpriv", "--pdeathsig", "KILL"),
         # This process may have died before the kernel was told to look at that.
         *("sh", "-c", '[ $PPID = "$1" ] && echo $$ > "$2" && shift 2 && exec "$@"', "sh"),
         *(str(os.getpid()), str(path_of(name) / "cgroup.procs")),
-        *("unshare", "--fork", "--pid", "--mount-proc", "--kill-child=KILL", "--"),
+        *(() if children_stay else alone),
         *words,
     ]
 

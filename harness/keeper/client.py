@@ -49,14 +49,16 @@ class Keeper:
     Args:
         cache: the harness's folder in the user's cache directory.
         label: says what it is for; part of the names of all its resources.
+        with_store: whether machines are to be forked from the store.
 
     Raises:
         HostError: it did not start; the text is its own.
     """
 
-    def __init__(self, cache: Path, label: str) -> None:
+    def __init__(self, cache: Path, label: str, with_store: bool = True) -> None:
         cache.mkdir(parents=True, exist_ok=True)
         self.cache = cache
+        self._options = [] if with_store else ["--without-store"]
         for last in (False, True):
             self.owner = f"{label}-{os.getpid()}-{secrets.token_hex(2)}"
             ready = self._start()
@@ -78,6 +80,7 @@ class Keeper:
             *(sys.executable, "-I", "-S", "-c"),
             f"{code}; sys.argv[0] = 'dms-harness-keeper'; import harness.keeper.__main__",
             *("--cache", str(self.cache), "--owner", self.owner, "--uid", str(os.getuid())),
+            *self._options,
         ]
         self._process = subprocess.Popen(
             command,

@@ -107,15 +107,15 @@ class Container:
     async def start(self) -> None:
         """Make the namespaces and begin to boot; a reboot inside is followed by a new boot."""
         spec = self.spec
-        await _ip(f"netns add {self.outside}\n")
-        await _ip(netns.addresses_script("lo", spec.far), self.outside)
+        await netns.ip(f"netns add {self.outside}\n")
+        await netns.ip(netns.addresses_script("lo", spec.far), self.outside)
         await self._boot()
         self._supervisor = asyncio.create_task(self._supervise())
 
     async def _connect(self) -> None:
         """Link the machine with the outside. Each boot gets a kernel network state of its own."""
         spec = self.spec
-        await _ip(f"netns add {self.inside}\n")
+        await netns.ip(f"netns add {self.inside}\n")
         # No probing for duplicates: until it is done, 1 to 2 s after the link is up, the machine
         # has no usable link-local address, and pasta never learns of one that comes later.
         for namespace in (self.inside, self.outside):
@@ -123,7 +123,7 @@ class Container:
         links = [("ve-lan", spec.interface, spec.lan, spec.inside)]
         if spec.second_interface is not None:
             links += [("ve-second", spec.second_interface, spec.second_lan, spec.second_inside)]
-        await _ip(
+        await netns.ip(
             "".join(
                 f"link add {device} type veth peer name {interface} netns {self.inside}\n"
                 + netns.addresses_script(device, lan)
@@ -131,7 +131,7 @@ class Container:
             ),
             self.outside,
         )
-        await _ip(
+        await netns.ip(
             "link set lo up\n"
             + "".join(
                 netns.addresses_script(interface, inside) for _, interface, _, inside in links
@@ -184,10 +184,10 @@ class Container:
             if status != REBOOT_STATUS:
                 self.status = status
                 return
-            await _ip(f"netns delete {self.inside}\n")
+            await netns.ip(f"netns delete {self.inside}\n")
             # The link goes with the last user of the namespace, a moment later.
             for device in ("ve-lan", "ve-second"):
-                await _ip(f"link delete {device}\n", self.outside, may_fail=True)
+                await netns.ip(f"link delete {device}\n", self.outside, may_fail=True)
             await self._boot()
 
     async def halted(self) -> int:
@@ -212,22 +212,4 @@ class Container:
         if self._process is not None:
             await self._process.wait()
         for name in (self.inside, self.outside):
-            await _ip(f"netns delete {name}\n", may_fail=True)
-
-
-async def _ip(script: str, namespace: str | None = None, may_fail: bool = False) -> None:
-    """Run `ip -batch` in a namespace.
-
-    Raises:
-        OSError: a line of it failed.
-    """
-    where = ("-netns", namespace) if namespace else ()
-    process = await asyncio.create_subprocess_exec(
-        *("ip", *where, "-batch", "-"),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    said, _ = await process.communicate(script.encode())
-    if process.returncode != 0 and not may_fail:
-        raise OSError(f"ip -batch in {namespace or 'the keeper'}: {said.decode().strip()}")
+            await netns.ip(f"netns delete {name}\n", may_fail=True)

@@ -6,9 +6,11 @@ with them the namespaces, their links and their addresses.
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import socket
+import subprocess
 from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,3 +104,21 @@ def addresses_script(device: str, addresses: Sequence[str]) -> str:
         for address in addresses
     ]
     return "\n".join(lines) + "\n"
+
+
+async def ip(script: str, namespace: str | None = None, may_fail: bool = False) -> None:
+    """Run `ip -batch` in a namespace.
+
+    Raises:
+        OSError: a line of it failed.
+    """
+    where = ("-netns", namespace) if namespace else ()
+    process = await asyncio.create_subprocess_exec(
+        *("ip", *where, "-batch", "-"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    said, _ = await process.communicate(script.encode())
+    if process.returncode != 0 and not may_fail:
+        raise OSError(f"ip -batch in {namespace or 'the keeper'}: {said.decode().strip()}")

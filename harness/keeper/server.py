@@ -13,9 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from harness.keeper import cgroups, hostcheck, hostrun, netns
+from harness.keeper import cgroups, hostcheck, hostrun, netns, vm
+from harness.keeper.commands import follow
 from harness.keeper.container import Container, ContainerSpec, make_devices
 from harness.keeper.store import TEMPORARY, Store, free_bytes, write_inside
+from harness.keeper.vm_verbs import VmVerbs
 from harness.ledger import Entry, Ledger, Remover, Swept, sweep
 
 RUNTIME = Path("/run/dms-harness")
@@ -33,21 +35,27 @@ class Keeper:
         cache: the harness's folder in the user's cache directory.
         owner: unique name of the process that it works for.
         uid: who may talk to it.
+        with_store: whether machines are forked from the store; it is not touched otherwise.
     """
 
-    def __init__(self, cache: Path, owner: str, uid: int) -> None:
+    def __init__(self, cache: Path, owner: str, uid: int, with_store: bool = True) -> None:
         self.cache = cache
         self.owner = owner
         self.uid = uid
         self.store = Store(cache)
+        self._with_store = with_store
         self.runtime = RUNTIME / owner
         self.containers: dict[str, Container] = {}
         self.removers: dict[str, Remover] = {
             "cgroup": cgroups.remove,
-            "snapshot": self.store.delete,
+            # What is not looked at stays listed, for a keeper that does.
+            "snapshot": self.store.delete if with_store else _not_here,
             "folder": _remove_folder,
             "file": _remove_file,
+            "link": vm.remove_link,
+            "domain": vm.remove_domain,
         }
+        self._vm_verbs = VmVerbs(self)
         self.ledger: Ledger
         self.swept = Swept()
         self._ended = asyncio.Event()
@@ -64,10 +72,11 @@ class Keeper:
         netns.leave_host_mounts()
         for path in (netns.NAMES, PRIVATE):
             netns.mount_tmpfs(path)
-        self.store.mount()
+        if self._with_store:
+            self.store.mount()
         self.ledger = Ledger(self.cache / "ledger", self.owner)
         # Whoever makes a snapshot has a ledger by then: read in this order.
-        snapshots = self.store.temporary()
+        snapshots = self.store.temporary() if self._with_store else []
         owners = [path.stem for path in (self.cache / "ledger").glob("*.jsonl")]
         self.swept = sweep(self.cache / "ledger", self.removers)
         for name in snapshots:
@@ -157,7 +166,8 @@ class Keeper:
                     line += chunk
                 try:
                     request = json.loads(line)
-                    verb = getattr(self, f"do_{request.pop('verb')}")
+                    name = f"do_{request.pop('verb')}"
+                    verb = getattr(self, name, None) or getattr(self._vm_verbs, name)
                     reply, fds = await verb(progress, **request)
                 except (BrokenPipeError, ConnectionResetError):
                     raise
@@ -204,12 +214,12 @@ class Keeper:
         self, progress: Progress, name: str, final: str, command: list[str], notes: dict[str, Any]
     ) -> Reply:
         """Fill a new subvolume by a command (`{target}` stands for it) and add it to the cache."""
-        name = self._own(name)
+        name = self.own(name)
         target = str(self.store.path(name))
         snapshot = self.ledger.note("snapshot", name)
         try:
             self.store.create(name)
-            await self._run(progress, name, [w.replace("{target}", target) for w in command])
+            await self.run_command(progress, name, [w.replace("{target}", target) for w in command])
             await asyncio.to_thread(self.store.finish, name, final, notes)
         finally:  # a failed build is in nobody's way when it is tried again
             await asyncio.to_thread(self.ledger.remove, snapshot, self.removers)
@@ -224,7 +234,7 @@ class Keeper:
         entry = self.ledger.note("file", str(part))
         command = [word.replace("{target}", str(part)) for word in command]
         try:
-            await self._run(progress, self._own(name), command)
+            await self.run_command(progress, self.own(name), command)
             part.rename(final)
         finally:
             await asyncio.to_thread(self.ledger.remove, entry, self.removers)
@@ -253,7 +263,7 @@ class Keeper:
             environment: variables for it.
             within: seconds.
         """
-        name = self._own(name)
+        name = self.own(name)
         final = Path(path)
         part = final.with_name(f"{self.owner}.{final.name}")
         file = self.ledger.note("file", str(part))
@@ -271,7 +281,7 @@ class Keeper:
                 environment,
             )
             async with asyncio.timeout(within):
-                last = await self._run(progress, name, words, hostrun.SHOWN)
+                last = await self.run_command(progress, name, words, hostrun.SHOWN)
             part.rename(final)
         except TimeoutError:
             raise OSError(f"it did not end within {within:.0f} s") from None
@@ -302,7 +312,7 @@ class Keeper:
             files: path → text: what is written into the snapshot before the boot.
             spec: the other fields of `ContainerSpec`.
         """
-        own = self._own(name, prefix="machine-")
+        own = self.own(name, prefix="machine-")
         self.ledger.note("snapshot", own)
         self.ledger.note("cgroup", own)
         await asyncio.to_thread(self.store.snapshot, source, own)
@@ -338,7 +348,7 @@ class Keeper:
 
     async def do_remove_machine(self, _: Progress | None, name: str) -> Reply:
         """Kill a machine and remove all that belonged to it; report what is still there."""
-        own = self._own(name, prefix="machine-")
+        own = self.own(name, prefix="machine-")
         container = self.containers.pop(name, None)
         if container is not None:  # else it could not be started
             await container.remove()
@@ -358,27 +368,27 @@ class Keeper:
     ) -> Reply:
         """Open a socket in a machine's outside and hand it over."""
         address = (str(bind[0]), int(bind[1])) if bind else None
-        outside = self.containers[name].outside
+        container = self.containers.get(name)
+        outside = container.outside if container else self._vm_verbs.outsides[name].namespace
         return {}, [netns.open_socket(outside, family, kind, address, listen).detach()]
 
     # -- helpers -------------------------------------------------------------------------------
 
-    def _own(self, name: str, prefix: str = "build-") -> str:
+    def own(self, name: str, prefix: str = "build-") -> str:
+        """A name that is unique on this computer, for something of that name within the run."""
         assert prefix in TEMPORARY
         return f"{prefix}{self.owner}-{name}"
 
-    async def _run(
+    async def run_command(
         self,
         progress: Progress,
         cgroup: str,
         command: list[str],
         shown: tuple[str, ...] = ("I: ",),
     ) -> list[str]:
-        """Run a long command in a cgroup of its own; return the last lines that it wrote.
+        """Run a long command in a cgroup of its own, which ends with it (see `follow`).
 
         Its temporary files, which can be as large as its result, lie in the cache and go with it.
-
-        Lines that begin with one of `shown` are passed on at once.
 
         Raises:
             OSError: it failed; the text holds its last lines.
@@ -388,30 +398,18 @@ class Keeper:
         entries = [self.ledger.note("folder", str(scratch)), self.ledger.note("cgroup", cgroup)]
         scratch.mkdir()
         cgroups.create(cgroup)
-        process = await asyncio.create_subprocess_exec(
-            *cgroups.command(cgroup, command),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env=os.environ | {"TMPDIR": str(scratch)},
-            limit=1 << 20,
-        )
-        assert process.stdout is not None
-        last: list[str] = []
         try:
-            async for line in process.stdout:
-                text = line.decode(errors="replace").rstrip()
-                last = [*last[-14:], text]
-                if text.startswith(shown):
-                    await progress(text.removeprefix("I: "))
-            status = await process.wait()
+            words = cgroups.command(cgroup, command)
+            environment = os.environ | {"TMPDIR": str(scratch)}
+            return await follow(progress, words, environment, shown, command[0])
         finally:
             # A client that hung up has its command ended too: nobody would take the result.
             for entry in reversed(entries):
                 await asyncio.to_thread(self.ledger.remove, entry, self.removers)
-        if status != 0:
-            raise OSError(f"{command[0]} ended with status {status}:\n" + "\n".join(last))
-        return last
+
+
+def _not_here(name: str) -> bool:
+    raise OSError(f"the store with {name} is not in use by this run")
 
 
 def _remove_folder(path: str) -> bool:

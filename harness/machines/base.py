@@ -93,6 +93,19 @@ class BaseMachine(ABC):
         Raises:
             MachineError: root cannot log in; the text holds the end of the console.
         """
+        self.wait_until_answering(within)
+        state = self.run("systemctl is-system-running --wait", within=within).stdout.strip()
+        if state == "running":
+            return ""
+        failed = self.run("systemctl --failed --plain --no-legend").stdout.strip()
+        return f"{state} after its boot: {failed or 'no unit failed'}"
+
+    def wait_until_answering(self, within: float = 60.0) -> None:
+        """Wait until root can log in.
+
+        Raises:
+            MachineError: root cannot; the text holds the end of the console.
+        """
         self._poll(
             self._answers,
             within,
@@ -101,11 +114,6 @@ class BaseMachine(ABC):
                 "the end of its console:\n" + "\n".join(self.console().splitlines()[-15:]),
             ),
         )
-        state = self.run("systemctl is-system-running --wait", within=within).stdout.strip()
-        if state == "running":
-            return ""
-        failed = self.run("systemctl --failed --plain --no-legend").stdout.strip()
-        return f"{state} after its boot: {failed or 'no unit failed'}"
 
     def _answers(self) -> bool:
         try:

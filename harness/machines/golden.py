@@ -20,9 +20,10 @@ from harness.errors import HostError
 from harness.keeper.client import Keeper
 from harness.machines.base import BaseMachine
 from harness.machines.debian import MIRROR, mmdebstrap, package_list
-from harness.machines.nspawn import Network, NspawnMachine
+from harness.machines.nspawn import NspawnMachine
 from harness.machines.shell import Login
-from harness.mailserver.image import NAME, Image, Say
+from harness.machines.stock import FACTS, USUAL, Network, made_of
+from harness.mailserver.image import Image, Say
 
 GUEST = Path(__file__).parent / "guest"
 SUITE: Final = "trixie"
@@ -31,32 +32,34 @@ USER: Final = "mailop"
 FREE_BYTES: Final = 6 << 30
 """What building everything takes at its peak, about three times what stays."""
 
-_FACTS = {
-    "distribution": '. /etc/os-release && echo "$ID $VERSION_ID"',
-    "kernel": "uname -r",
-    "systemd": "systemctl --version | head -1",
-    "podman": "podman --version",
-    "passt": "dpkg-query -W -f '${Version}' passt",
-    "slirp4netns": "slirp4netns --version | head -1",
-    "netavark": "/usr/lib/podman/netavark --version",
-    "compose": "docker-compose version --short",
-    "firewalld": "firewall-offline-cmd --version",
-    "image": f"podman image inspect --format '{{{{.Id}}}}' {NAME}",
-    "host_key": "cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """A finished golden: its subvolume, the keys of its machines, and what is in it."""
+    """A finished golden: the stock that machines of the embedded kind come from.
 
+    Attributes:
+        keeper: owns the machines.
+        name: its subvolume's.
+        login: the keys of its machines.
+        facts: what is in it (see `FACTS`).
+    """
+
+    keeper: Keeper
     name: str
     login: Login
     facts: Mapping[str, str]
+    limit: int | None = None
 
-    def fork(self, keeper: Keeper, name: str, network: Network | None = None) -> NspawnMachine:
+    def prepare(self) -> None:
+        """Nothing: it is finished."""
+
+    def fork(self, name: str, network: Network = USUAL) -> NspawnMachine:
         """A machine like it, not yet started."""
-        return NspawnMachine(keeper, name, self.name, self.login, self.facts, USER, network)
+        return NspawnMachine(self.keeper, name, self.name, self.login, self.facts, USER, network)
+
+    def close(self) -> list[str]:
+        """Nothing: it is the cache's."""
+        return []
 
 
 def rootfs_name(login: Login) -> str:
@@ -74,7 +77,7 @@ def golden_name(login: Login, image: Image) -> str | None:
     if key is None:
         return None
     provision = GUEST / "provision.sh"
-    return f"golden-{cache.digest(rootfs_name(login), key, provision, *_FACTS.values(), USER)}"
+    return f"golden-{cache.digest(rootfs_name(login), key, provision, *FACTS.values(), USER)}"
 
 
 def find(keeper: Keeper, image: Image) -> Golden | None:
@@ -84,7 +87,7 @@ def find(keeper: Keeper, image: Image) -> Golden | None:
     if name is None or (stamp := keeper.call("stamp", name=name)["stamp"]) is None:
         return None
     facts: dict[str, str] = stamp["facts"]
-    return Golden(name, Login(login.private_key, facts["host_key"]), facts)
+    return Golden(keeper, name, Login(login.private_key, facts["host_key"]), facts)
 
 
 def ensure(keeper: Keeper, image: Image, say: Say) -> Golden:
@@ -134,7 +137,7 @@ def _build(keeper: Keeper, image: Image, say: Say) -> Golden:
         say("machine: provisioning")
         provision(machine)
         image.load(machine, say)
-        facts = {fact: machine.run(command).stdout.strip() for fact, command in _FACTS.items()}
+        facts = made_of(machine)
         say("machine: shutting down")
         machine.halt()
         notes = {"facts": facts, "built": time.strftime("%Y-%m-%d"), "image": str(image.label)}
@@ -142,7 +145,7 @@ def _build(keeper: Keeper, image: Image, say: Say) -> Golden:
     finally:
         machine.destroy()
     say(f"machine: image ready after {time.monotonic() - started:.0f} s")
-    return Golden(golden, Login(login.private_key, facts["host_key"]), facts)
+    return Golden(keeper, golden, Login(login.private_key, facts["host_key"]), facts)
 
 
 def provision(machine: BaseMachine) -> None:

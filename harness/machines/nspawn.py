@@ -13,7 +13,6 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -23,27 +22,13 @@ from harness.keeper.client import Keeper
 from harness.machines.base import BaseMachine
 from harness.machines.outside import Outside
 from harness.machines.shell import Login
+from harness.machines.stock import Network
 from harness.vantage import Family
 
 SSH_PORT = 22
 HOSTNAME = "mailhost"
 _TERMINAL = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\].*?(\x07|\x1b\\)|[@-Z\\^_])")
 """What a terminal is told about colours, titles and the like."""
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """What a machine's network is like.
-
-    Attributes:
-        interface: the name of its network interface, which has the default routes.
-        families: the IP versions that it has.
-        second: the name of another interface, on a network of its own, or None.
-    """
-
-    interface: str = addresses.INTERFACE
-    families: tuple[Family, ...] = (4, 6)
-    second: str | None = None
 
 
 class Namespace(Outside):
@@ -168,9 +153,7 @@ class NspawnMachine(BaseMachine):
         """What the machine has written so far, over all its boots."""
         if self._console is None or not self._console.exists():
             return ""
-        text = self._console.read_bytes().decode(errors="replace")
-        lines = _TERMINAL.sub("", text).replace("\r", "\n").split("\n")
-        return "".join(f"{line}\n" for line in lines if line.strip())
+        return readable(self._console.read_bytes().decode(errors="replace"))
 
     def ended(self) -> str:
         """Why it cannot answer any more: taken down, shut down, or never begun to boot."""
@@ -195,3 +178,9 @@ class NspawnMachine(BaseMachine):
             self.shell.forget()
             left: list[str] = self.keeper.call("remove_machine", name=self.name)["left"]
             return left
+
+
+def readable(text: str) -> str:
+    """A console's text without what is meant for a terminal, and without empty lines."""
+    lines = _TERMINAL.sub("", text).replace("\r", "\n").split("\n")
+    return "".join(f"{line}\n" for line in lines if line.strip())

@@ -95,7 +95,7 @@ def fresh_machine(keeper: Keeper, made: Golden, count: int) -> dict[str, list[fl
     """Fork, log in, measure memory, reboot, destroy."""
     seconds: dict[str, list[float]] = defaultdict(list)
     for number in range(count):
-        machine = made.fork(keeper, f"bench{number}")
+        machine = made.fork(f"bench{number}")
         with clock(seconds["fork to SSH login"]):
             machine.start()
             while not machine._answers():

@@ -135,7 +135,7 @@ def keeper() -> Iterator[Keeper]:
 def machines(keeper: Keeper, mailserver: str) -> Iterator[list[NspawnMachine]]:
     """Two machines of one keeper, with the same addresses."""
     made = golden.ensure(keeper, choose(mailserver), print)
-    both = [made.fork(keeper, name) for name in ("one", "two")]
+    both = [made.fork(name) for name in ("one", "two")]
     try:
         for machine in both:
             machine.start()

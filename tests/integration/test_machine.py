@@ -112,7 +112,7 @@ def made(request: pytest.FixtureRequest, keeper: Keeper) -> Golden:
 
 @pytest.fixture(scope="module")
 def machine(made: Golden, keeper: Keeper) -> Iterator[NspawnMachine]:
-    machine = made.fork(keeper, "m")
+    machine = made.fork("m")
     try:
         machine.start()
         machine.wait_until_up()
@@ -371,7 +371,7 @@ def test_what_is_changed_on_a_fork_reaches_neither_the_golden_nor_another(
     machine.succeed(f"echo {nonce} | tee /etc/changed >> /etc/os-release; sync")
     store = store_of(keeper)
     assert nonce in read(store / full_name(machine) / "etc/changed")
-    sister = made.fork(keeper, "sister")
+    sister = made.fork("sister")
     sister.start()
     try:
         for name in (made.name, full_name(sister)):
@@ -404,7 +404,7 @@ def test_a_broken_init_is_told_at_once_with_the_end_of_the_console(
         return ask(verb, **arguments)
 
     monkeypatch.setattr(keeper, "call", with_broken_init)
-    machine = made.fork(keeper, "broken")
+    machine = made.fork("broken")
     began = time.monotonic()
     try:
         machine.start()
@@ -431,7 +431,7 @@ def test_a_machine_that_hangs_is_given_up_in_time(
         return ask(verb, **arguments)
 
     monkeypatch.setattr(keeper, "call", with_endless_init)
-    machine = made.fork(keeper, "endless")
+    machine = made.fork("endless")
     try:
         machine.start()
         with pytest.raises(MachineError) as raised:
@@ -443,7 +443,7 @@ def test_a_machine_that_hangs_is_given_up_in_time(
 
 
 def test_a_machine_that_was_taken_down_is_not_waited_for(made: Golden, keeper: Keeper) -> None:
-    machine = made.fork(keeper, "short")
+    machine = made.fork("short")
     machine.start()
     errors: list[HarnessError] = []
 
@@ -460,7 +460,7 @@ def test_a_machine_that_was_taken_down_is_not_waited_for(made: Golden, keeper: K
     assert "was taken down" in errors[0].message
     with pytest.raises(MachineError, match="taken down before it was started"):
         machine.start()
-    assert made.fork(keeper, "never started").destroy() == []
+    assert made.fork("never started").destroy() == []
 
 
 def test_files_that_are_put_into_a_machine_stay_in_it(tmp_path: Path) -> None:
@@ -528,7 +528,7 @@ def test_booting_a_machine_changes_nothing_on_the_computer(
 
 
 def test_a_removed_machine_leaves_nothing(made: Golden, keeper: Keeper) -> None:
-    machine = made.fork(keeper, "gone")
+    machine = made.fork("gone")
     machine.start()
     machine.wait_until_up()
     pids = cgroups.processes(full_name(machine))

@@ -12,6 +12,7 @@ import pytest
 from harness import cache, doctor
 from harness.errors import HostError
 from harness.machines.choice import choose_machine
+from harness.machines.options import MachineOptions
 
 
 def found(what: str) -> doctor.Finding:
@@ -70,7 +71,7 @@ def test_run_names_every_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = doctor.Finding("/dev/fuse", False, "missing", "modprobe fuse")
     monkeypatch.setattr(doctor, "problems", lambda: [problem])
     with pytest.raises(HostError, match="/dev/fuse: missing → modprobe fuse"):
-        choose_machine("auto")
+        choose_machine(MachineOptions())
 
 
 def test_command_line_tells_problems_by_its_status() -> None:

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from harness import session as session_module
 from harness.errors import HostError
 from harness.machines.golden import Golden
 from harness.machines.nspawn import NspawnMachine
@@ -55,15 +54,12 @@ def keeper() -> FakeKeeper:
 
 
 @pytest.fixture
-def session(
-    keeper: FakeKeeper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Session]:
-    made = Golden("golden", Login(tmp_path / "key", None), {})
-    monkeypatch.setattr(session_module.golden, "ensure", lambda *_: made)
+def session(keeper: FakeKeeper, tmp_path: Path) -> Iterator[Session]:
+    made: Any = Golden(cast("Any", keeper), "golden", Login(tmp_path / "key", None), {})
     coming: Future[Any] = Future()
     coming.set_result(keeper)
     image: Any = SimpleNamespace(label="an image")
-    session = Session(tmp_path, image, coming, lambda _: None, at_once=2)
+    session = Session(tmp_path, image, coming, lambda _: made, lambda _: None, at_once=2)
     yield session
     session.close()
 
@@ -117,7 +113,9 @@ def test_keeper_that_did_not_start_is_told_to_whoever_asks(tmp_path: Path, asked
     coming: Future[Any] = Future()
     coming.set_exception(HostError("no room"))
     image: Any = SimpleNamespace(label="an image")
-    session = Session(tmp_path, image, coming, lambda _: None, at_once=1)
+    session = Session(
+        tmp_path, image, coming, lambda _: cast("Any", None), lambda _: None, at_once=1
+    )
     if asked_for:
         with pytest.raises(HostError, match="no room"):
             assert session.keeper

@@ -1,0 +1,82 @@
+"""What a user says about the machines of a run, at pytest's command line or in the environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import pytest
+
+CONSENT: Final = "--i-know-this-changes-the-host"
+ENVIRONMENT: Final = "DMS_VAGRANT_"
+"""What the variables begin with that give the defaults of the options `--vagrant-…`."""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineOptions:
+    """What was asked for.
+
+    Attributes:
+        machine: `auto`, `nspawn`, `vagrant`, or `ssh:[USER@]HOST[:PORT]`.
+        box: a box by the name of its distribution (`fedora-44`), or by Vagrant's own.
+        provider: `libvirt`, `virtualbox`, `qemu`, or empty for the first that is there.
+        accelerator: `auto`, `kvm` or `tcg`.
+        cpus: of a virtual machine.
+        memory: of a virtual machine, MB.
+        consent: whether the user knows that a host of theirs is changed.
+    """
+
+    machine: str = "auto"
+    box: str = "fedora-44"
+    provider: str = ""
+    accelerator: str = "auto"
+    cpus: int = 2
+    memory: int = 2048
+    consent: bool = False
+
+
+def add_options(group: pytest.OptionGroup) -> None:
+    """Add the options that say what to deploy on."""
+    default = MachineOptions()
+    group.addoption(
+        "--machine",
+        default=default.machine,
+        metavar="KIND",
+        help="what to deploy on: nspawn, a systemd-nspawn machine on this computer; vagrant, a"
+        " virtual machine; ssh:[USER@]HOST[:PORT], a host that you have; auto takes what can run"
+        " here (default)",
+    )
+    for name, metavar, text in (
+        ("box", "BOX", f"distribution or box, default {default.box}"),
+        ("provider", "NAME", "libvirt, virtualbox or qemu; default: the first that is there"),
+        ("accelerator", "NAME", "kvm, tcg (without any, slow), or auto, which tries (default)"),
+        ("cpus", "N", f"processors of a virtual machine, default {default.cpus}"),
+        ("memory", "MB", f"memory of a virtual machine, default {default.memory}"),
+    ):
+        value = os.environ.get(f"{ENVIRONMENT}{name.upper()}", getattr(default, name))
+        group.addoption(
+            f"--vagrant-{name}",
+            default=value,
+            type=type(getattr(default, name)),
+            metavar=metavar,
+            help=f"{text}; or ${ENVIRONMENT}{name.upper()}",
+        )
+    group.addoption(
+        CONSENT,
+        action="store_true",
+        dest="consent",
+        help="needed with --machine ssh:…: containers, users, units and firewall rules of that"
+        " host are changed, and changed back",
+    )
+
+
+def options_of(config: pytest.Config) -> MachineOptions:
+    """What was asked for on this command line."""
+    words = ("box", "provider", "accelerator", "cpus", "memory")
+    return MachineOptions(
+        machine=config.getoption("--machine"),
+        consent=config.getoption("consent"),
+        **{word: config.getoption(f"--vagrant-{word}") for word in words},
+    )
