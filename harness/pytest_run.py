@@ -137,9 +137,9 @@ class Run:
             from harness import cache
             from harness.keeper.client import Keeper
 
-            assert self.machine  # else it says why there can be none
+            with_store = self.machine.with_store  # or it says why there can be no machine
             starting = ThreadPoolExecutor(1, thread_name_prefix="keeper")
-            self._keeper = starting.submit(Keeper, cache.folder(), "run")
+            self._keeper = starting.submit(Keeper, cache.folder(), "run", with_store)
             starting.shutdown(wait=False)
         return self._keeper
 

@@ -11,6 +11,7 @@ from harness.addresses import GATEWAY
 from harness.errors import DeploymentError
 from harness.launchers.base import Launcher
 from harness.loop import wait_for
+from harness.patience import patient
 from harness.site import PORT_OF
 from harness.vantage import Family
 
@@ -53,7 +54,7 @@ def wait_until_ready(launcher: Launcher, evidence: str) -> None:
         DeploymentError: it never will, or did not within `READY_WITHIN`, or within what the
             scenario says.
     """
-    within = launcher.scenario.settings.expect.within or READY_WITHIN
+    within = launcher.scenario.settings.expect.within or patient(READY_WITHIN)
     deadline = time.monotonic() + within
     next_look = time.monotonic() + 2.0
     family = launcher.scenario.outside_family
@@ -121,10 +122,11 @@ async def _greeted(launcher: Launcher, family: Family | None, port: int) -> bool
     """Whether the mail server greets the gateway, or without a family the container itself."""
     if family is None:
         ask = f"exec 3<>/dev/tcp/127.0.0.1/{port} && head -c 3 <&3"
-        done = await launcher.exec_async(f"timeout {GREETING_WITHIN} bash -c {shlex.quote(ask)}")
+        within = f"{patient(GREETING_WITHIN):g}"
+        done = await launcher.exec_async(f"timeout {within} bash -c {shlex.quote(ask)}")
         return done.stdout == "220"
     try:
-        async with asyncio.timeout(GREETING_WITHIN):
+        async with asyncio.timeout(patient(GREETING_WITHIN)):
             sock = await launcher.machine.outside.connect(
                 launcher.machine.address[family], port, GATEWAY[family]
             )

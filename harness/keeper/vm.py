@@ -3,7 +3,7 @@
         outside namespace                this computer                     virtual machine
     dns, exchanger, far clients on lo
     clients on the machine's network ─ ve-lan ═══ port of the bridge ═══ tap ─── enp1s0
-    a neighbour on another network ─── VLAN on ve-lan ·················· VLAN on enp1s0
+    a neighbour on another network ────┘                                            └ macvlan
 
 Neither the bridge nor the outside has a way to the computer's real network.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +22,8 @@ from pathlib import Path
 from harness.keeper import netns
 
 LIBVIRT = "qemu:///system"
-SECOND_VLAN = 2
-"""The tag of the machine's other network, where it has one."""
-REMOVED_WITHIN = 60.0
-"""Seconds for one of libvirt's commands while a machine is removed."""
+TOOL_WITHIN = 60.0
+"""Seconds for one of libvirt's commands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class OutsideSpec:
         name: unique on this computer.
         lan: addresses on the machine's network that belong to the outside, with prefix lengths.
         far: addresses of the outside that the machine reaches through its gateway.
-        second_lan: the outside's addresses on the other network, with prefix lengths.
+        second_lan: the outside's addresses on the machine's other network, with prefix lengths.
     """
 
     name: str
@@ -75,13 +74,7 @@ async def open_outside(spec: OutsideSpec) -> None:
         f"link set {port} master {bridge} up\n"
         f"link set {bridge} up\n"
     )
-    await netns.ip(netns.addresses_script("ve-lan", spec.lan), spec.namespace)
-    if spec.second_lan:
-        await netns.ip(
-            f"link add link ve-lan name ve-second type vlan id {SECOND_VLAN}\n"
-            + netns.addresses_script("ve-second", spec.second_lan),
-            spec.namespace,
-        )
+    await netns.ip(netns.addresses_script("ve-lan", [*spec.lan, *spec.second_lan]), spec.namespace)
 
 
 async def close_outside(spec: OutsideSpec) -> None:
@@ -93,7 +86,8 @@ async def close_outside(spec: OutsideSpec) -> None:
 
 def remove_link(name: str) -> bool:
     """Remove a network link of this computer's own namespace; tell whether it was there."""
-    there = (Path("/sys/class/net") / name).exists()
+    # Not by /sys/class/net, which may show another namespace: that of whoever mounted it.
+    there = any(link == name for _, link in socket.if_nameindex())
     if there:
         _tool("ip", "link", "delete", name)
     return there
@@ -152,14 +146,17 @@ def _virsh(*words: str, may_fail: bool = False) -> str:
 
 
 def _tool(*command: str, may_fail: bool = False) -> str:
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=REMOVED_WITHIN,
-        stdin=subprocess.DEVNULL,
-    )
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TOOL_WITHIN,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired:
+        raise TimeoutError(f"{' '.join(command)}: no end after {TOOL_WITHIN:.0f} s") from None
     if done.returncode != 0 and not may_fail:
         raise OSError(f"{' '.join(command)}: {(done.stderr or done.stdout).strip()}")
     return done.stdout

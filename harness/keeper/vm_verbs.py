@@ -20,6 +20,9 @@ Progress = Callable[[str], Awaitable[None]]
 
 CONSOLES = Path("/var/log/libvirt/qemu")
 """Where libvirt's own log daemon may write, whatever SELinux or AppArmor think of it."""
+PANIC = "Kernel panic"
+LOOK = 2.0
+"""Seconds between two looks at the console while Vagrant works."""
 SHOWN = ("==> ",)
 """How Vagrant's lines begin that tell a waiting user something."""
 
@@ -94,19 +97,29 @@ class VmVerbs:
             vm.as_user(self.keeper.uid, environment, command),
             children_stay=True,
         )
-        said = f"{' '.join(command)} did not end within {within:.0f} s"
+        running = asyncio.create_task(
+            follow(progress, words, os.environ, SHOWN, command[0], Path(log))
+        )
+        deadline = asyncio.get_running_loop().time() + within
         try:
-            async with asyncio.timeout(within):
-                last = await follow(progress, words, os.environ, SHOWN, command[0], Path(log))
-        except TimeoutError:
-            raise OSError(said) from None
-        return {"last": last}, []
+            # Vagrant itself would wait for minutes for a machine that never gets an address.
+            while not (await asyncio.wait([running], timeout=LOOK))[0]:
+                if PANIC in self._console_of(name):
+                    raise OSError(f"{PANIC}: the machine's kernel gave up while it booted")
+                if asyncio.get_running_loop().time() > deadline:
+                    raise OSError(f"{' '.join(command)} did not end within {within:.0f} s")
+            return {"last": await running}, []
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
 
     async def do_read_console(self, _: Progress, name: str) -> Reply:
         """What a machine has written on its console."""
+        return {"text": self._console_of(name)}, []
+
+    def _console_of(self, name: str) -> str:
         path = CONSOLES / f"{self.outsides[name].name}-console.log"
-        text = await asyncio.to_thread(path.read_bytes) if path.exists() else b""
-        return {"text": text.decode(errors="replace")}, []
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
     async def do_domain_state(self, _: Progress, name: str) -> Reply:
         """Whether libvirt runs a machine: `running`, `shut off`, …, or nothing where it is gone."""

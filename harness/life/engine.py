@@ -15,6 +15,7 @@ from harness.life.mail import Mail
 from harness.life.rest import is_there, settle
 from harness.life.watch import watching
 from harness.loop import wait_for
+from harness.patience import patient
 from harness.scenario_parts import LAST_LOOK, Step, spoken
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ class _Life:
         """End the operator's only session; wait until that has had its consequences."""
         user = self.launcher.user
         wait_for(self.machine.shell.log_out(user))
-        deadline = time.monotonic() + GONE_WITHIN
+        deadline = time.monotonic() + patient(GONE_WITHIN)
         while True:
             shown = self.machine.run(f"loginctl show-user --value -p State {shlex.quote(user)}")
             # A user who lingers has that state at once; another one is `closing`, and then unknown.

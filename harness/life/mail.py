@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from harness.errors import DeploymentError
+from harness.patience import patient
 from harness.probes.arrival import arrival
 from harness.probes.imap import ImapFailedError, connect
 from harness.probes.inbox import watching
@@ -71,10 +72,10 @@ class Mail:
                 known = fate(log, self._queued)
                 return known.settled and not known.finished if known and known.settled else None
 
-            kept = await run.log.wait_for(put_off, DELIVERED_WITHIN)
+            kept = await run.log.wait_for(put_off, patient(DELIVERED_WITHIN))
             if not kept:
                 raise DeploymentError(f"{self._recipient}: the message is not kept in the queue")
-            await inbox.wait_for(self._delivered, DELIVERED_WITHIN)
+            await inbox.wait_for(self._delivered, patient(DELIVERED_WITHIN))
 
     async def look(self, site: Site) -> dict[str, Seen]:
         """What is seen of `delivered mail`, `queued mail` and `relay`, all at once."""
@@ -128,7 +129,7 @@ class Mail:
         """
         site.sink.put_off.discard(self._recipient)
         await site.execute("postqueue -f")
-        deadline = time.monotonic() + SENT_WITHIN
+        deadline = time.monotonic() + patient(SENT_WITHIN)
         while True:
             left = await self._entries(site)
             if not left or time.monotonic() > deadline:

@@ -6,6 +6,8 @@ import shlex
 import time
 from typing import TYPE_CHECKING
 
+from harness.patience import patient
+
 if TYPE_CHECKING:
     from harness.launchers.base import Launcher
     from harness.life.watch import Watch
@@ -48,7 +50,7 @@ def settle(launcher: Launcher, watch: Watch, since: float) -> str:
             patience = UNANSWERED if "running" in state else AT_REST
             if not moving and watch.now - changed > patience:
                 return state
-        if watch.now - since > SETTLED_WITHIN:
+        if watch.now - since > patient(SETTLED_WITHIN):
             return state or "it answers, and again it does not"
         time.sleep(LOOK_EVERY)
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from harness.loop import background
+from harness.patience import patient
 from harness.probes.banner import banner
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Watch:
         """Ask until cancelled."""
         while True:
             asked = self.now
-            line, error = await banner(vantage, port, GREETED_WITHIN)
+            line, error = await banner(vantage, port, patient(GREETED_WITHIN))
             if line:
                 self._answered(line)
             else:

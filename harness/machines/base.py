@@ -21,6 +21,7 @@ from harness.loop import wait_for
 from harness.machines.execution import Completed, execute, text_of
 from harness.machines.outside import Outside
 from harness.machines.shell import Login, Shell
+from harness.patience import patient
 from harness.vantage import Family
 
 POLL = 0.03
@@ -138,10 +139,10 @@ class BaseMachine(ABC):
         started = time.monotonic()
         try:
             async with self.shell.session(user) as connection:
-                done = await execute(connection, command, within, stdin)
+                done = await execute(connection, command, patient(within), stdin)
         except asyncssh.TimeoutError as error:
             raise CommandError(
-                f"{self._shown(command, user)} did not end within {within:.0f} s",
+                f"{self._shown(command, user)} did not end within {patient(within):.0f} s",
                 f"it had written: {text_of(error.stdout)}{text_of(error.stderr)}",
             ) from None
         except (asyncssh.Error, OSError) as error:
@@ -328,9 +329,10 @@ class BaseMachine(ABC):
 
         def another_boot() -> bool:
             try:
-                return wait_for(self.run_async(boot_id), within=5.0).stdout not in ("", before)
+                seen = wait_for(self.run_async(boot_id), within=patient(5.0)).stdout
             except (MachineError, TimeoutError):
                 return False
+            return seen not in ("", before)
 
         self._poll(
             another_boot,
@@ -351,7 +353,7 @@ class BaseMachine(ABC):
         self, done: Callable[[], bool], within: float, error: Callable[[], Exception]
     ) -> None:
         """Look every `POLL` seconds until `done`, or raise `error`."""
-        deadline = time.monotonic() + within
+        deadline = time.monotonic() + patient(within)
         while not done():
             if why := self.ended():
                 raise MachineError(

@@ -31,6 +31,14 @@ class Choice:
     def __str__(self) -> str:
         return f"{self.kind} ({self.why})"
 
+    @property
+    def with_store(self) -> bool:
+        """Whether the keeper has the store of the embedded kind, where that can run here.
+
+        Other kinds use it, where it is there, to fetch images with.
+        """
+        return self.kind == "nspawn" or not doctor.problems()
+
 
 def choose_machine(options: MachineOptions) -> Choice:
     """Decide for `--machine`.

@@ -14,6 +14,7 @@ from pathlib import Path
 import asyncssh
 
 from harness.errors import MachineError
+from harness.patience import patient
 
 SESSIONS = 8
 """Commands at once on one connection; OpenSSH's server refuses more than 10 (MaxSessions)."""
@@ -25,10 +26,17 @@ _ERRNO = {os.strerror(number): number for number in errno.errorcode}
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """How to log in: the client's private key, and the key that the host must show."""
+    """How to log in: the client's private key, and the key that the host must show.
+
+    Attributes:
+        private_key: the client's.
+        host_key: type and base64 text, or None where any will do.
+        others: further keys to try.
+    """
 
     private_key: Path
     host_key: str | None
+    others: tuple[Path, ...] = ()
 
 
 class Shell:
@@ -85,15 +93,15 @@ class Shell:
                 host=self.name,
                 sock=sock,
                 username=user,
-                client_keys=[str(self.login.private_key)],
+                client_keys=[str(key) for key in (self.login.private_key, *self.login.others)],
                 known_hosts=asyncssh.import_known_hosts(known) if known else None,
                 config=None,
                 agent_path=None,
                 # One round trip less each; nobody else listens on this wire.
                 preferred_auth="publickey",
                 keepalive_interval=0,
-                login_timeout=LOGIN_WITHIN,
-                connect_timeout=LOGIN_WITHIN,
+                login_timeout=patient(LOGIN_WITHIN),
+                connect_timeout=patient(LOGIN_WITHIN),
             )
         except (asyncssh.DisconnectError, asyncssh.HostKeyNotVerifiable) as error:
             sock.close()

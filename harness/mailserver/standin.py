@@ -35,13 +35,14 @@ class StandIn:
         """Changes with the recipe."""
         return f"standin-{cache.digest(RECIPE, SUITE, MIRROR)}"
 
-    def _rootfs(self, keeper: Keeper) -> Path:
+    def rootfs(self, folder: Path) -> Path:
+        """Where the cache, a folder, has its root file system."""
         packages = cache.digest(RECIPE / "packages", RECIPE / "customize.sh", SUITE, MIRROR)
-        return keeper.cache / "images" / f"standin-{packages}.tar"
+        return folder / "images" / f"standin-{packages}.tar"
 
     def prepare(self, keeper: Keeper, say: Say, _: Rootfs) -> None:
         """Make the image's root file system from packages."""
-        target = self._archive = self._rootfs(keeper)
+        target = self._archive = self.rootfs(keeper.cache)
         if target.exists():
             return
         target.parent.mkdir(exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from harness.patience import patient
 from harness.probes.log_lines import Fate, fate
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ async def arrival(run: Run, nonce: str, followed: str = "") -> tuple[Arrival | N
         known = known_fate(log)
         return True if known and known.settled else None
 
-    at_sink = asyncio.create_task(run.site.sink.wait_for(nonce, ARRIVAL_WITHIN))
-    elsewhere = asyncio.create_task(run.log.wait_for(settled, ARRIVAL_WITHIN))
+    at_sink = asyncio.create_task(run.site.sink.wait_for(nonce, patient(ARRIVAL_WITHIN)))
+    elsewhere = asyncio.create_task(run.log.wait_for(settled, patient(ARRIVAL_WITHIN)))
     try:
         await asyncio.wait({at_sink, elsewhere}, return_when=asyncio.FIRST_COMPLETED)
         # The sink keeps a message before it says 250, so what the log calls sent is there.
@@ -49,5 +50,5 @@ async def arrival(run: Run, nonce: str, followed: str = "") -> tuple[Arrival | N
     arrived = run.site.sink.find(nonce)
     if arrived:
         # The log comes over a slower way than the message: what is known here may not be read yet.
-        return arrived[0], await run.log.wait_for(known_fate, LOGGED_WITHIN)
+        return arrived[0], await run.log.wait_for(known_fate, patient(LOGGED_WITHIN))
     return None, known_fate(await run.log.text())

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.patience import patient
 from harness.probes.auth import attempt
 from harness.probes.banner import banner
 from harness.probes.imap import ImapFailedError
@@ -114,7 +115,7 @@ async def observe_bans(site: Site) -> None:
 
 
 async def _is_running(run: Run) -> bool:
-    deadline = time.monotonic() + RUNNING_WITHIN
+    deadline = time.monotonic() + patient(RUNNING_WITHIN)
     while (await run.site.execute("fail2ban-client ping")).status != 0:
         if time.monotonic() > deadline:
             return False
@@ -131,7 +132,7 @@ async def _greetings(run: Run) -> dict[tuple[str, Service], tuple[str, str]]:
         if (port := run.site.port_of(service)) is not None and vantage.leads_to(port)
     ]
     seen = await asyncio.gather(
-        *(banner(vantage, port, GREETED_WITHIN) for vantage, _, port in looks)
+        *(banner(vantage, port, patient(GREETED_WITHIN)) for vantage, _, port in looks)
     )
     return {
         (vantage.name, service): each
@@ -164,8 +165,8 @@ async def _log_in_badly(run: Run, offender: Vantage) -> None:
     tries = [asyncio.create_task(one(number)) for number in range(BAD_LOGINS)]
     try:
         # The log ends the wait as well: a ban keeps replies from the client, but not from the log.
-        await run.log.wait_for(logged, LOGINS_WITHIN)
-        await asyncio.wait(tries, timeout=GREETED_WITHIN)
+        await run.log.wait_for(logged, patient(LOGINS_WITHIN))
+        await asyncio.wait(tries, timeout=patient(GREETED_WITHIN))
     finally:
         for task in tries:
             task.cancel()
@@ -187,7 +188,7 @@ async def _log_in_badly(run: Run, offender: Vantage) -> None:
 
 async def _await_verdict(run: Run) -> Verdict:
     """Ask until fail2ban has acted, or has said that it does not, or time is up."""
-    deadline = time.monotonic() + VERDICT_WITHIN
+    deadline = time.monotonic() + patient(VERDICT_WITHIN)
     while True:
         status, ruleset, log = await asyncio.gather(
             run.site.execute("setup fail2ban"),

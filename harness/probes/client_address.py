@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
+from harness.patience import patient
 from harness.probes.auth import attempt
 from harness.probes.imap import ImapFailedError
 from harness.probes.log_lines import Sighting, imap_client, smtp_client
@@ -87,7 +88,7 @@ async def _logged(
     said: str,
     find: Callable[[str, str], Sighting | None],
 ) -> None:
-    seen = await run.log.wait_for(lambda log: find(log, nonce), LOGGED_WITHIN)
+    seen = await run.log.wait_for(lambda log: find(log, nonce), patient(LOGGED_WITHIN))
     run.record(
         "client_address",
         service,

@@ -12,6 +12,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from harness.patience import patient
+
 LAGGARDS_WITHIN = 4.0
 """Seconds for which those who are ready wait for the rest."""
 
@@ -43,7 +45,7 @@ class Gate:
 
     async def _wait(self) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(LAGGARDS_WITHIN):
+            async with asyncio.timeout(patient(LAGGARDS_WITHIN)):
                 await self.opened()
         self.open()
 
@@ -65,7 +67,7 @@ class Ticket:
         """Do as `arrive` does, from another thread."""
         waiting = asyncio.run_coroutine_threadsafe(self.arrive(), self._loop)
         # With a limit, so that no thread is held by a loop that has ended.
-        waiting.result(LAGGARDS_WITHIN + 5)
+        waiting.result(patient(LAGGARDS_WITHIN) + 5)
 
     def drop(self) -> None:
         """Leave without starting."""

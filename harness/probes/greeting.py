@@ -14,6 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.patience import patient
+
 if TYPE_CHECKING:
     import ssl
 
@@ -90,7 +92,7 @@ async def greet(
     """
     began = time.monotonic()
     try:
-        sock = await vantage.connect(port, CONNECT_WITHIN)
+        sock = await vantage.connect(port, patient(CONNECT_WITHIN))
     except TimeoutError as error:
         return Greeting("timeout", error=str(error))
     except OSError as error:
@@ -102,7 +104,7 @@ async def greet(
     within = GREETING_WITHIN.get(service or "", GREETING_WITHIN_DEFAULT)
     began = time.monotonic()
     try:
-        async with asyncio.timeout(within if service else UNPUBLISHED_WITHIN):
+        async with asyncio.timeout(patient(within if service else UNPUBLISHED_WITHIN)):
             reader, writer = await asyncio.open_connection(
                 sock=sock, ssl=tls, server_hostname=hostname if tls else None
             )
@@ -118,7 +120,7 @@ async def greet(
     times: list[float] = []
     error_text = ""
     try:
-        async with asyncio.timeout(within if service else UNPUBLISHED_WITHIN):
+        async with asyncio.timeout(patient(within if service else UNPUBLISHED_WITHIN)):
             while line := await reader.readline():
                 times.append(time.monotonic() - began)
                 lines.append(line.decode(errors="replace").rstrip("\r\n"))

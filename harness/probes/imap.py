@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from harness.patience import patient
 from harness.probes.greeting import IMPLICIT_TLS
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Imap:
     ) -> None:
         self.hostname = hostname
         self.context = context
-        sock.settimeout(REPLY_WITHIN)
+        sock.settimeout(patient(REPLY_WITHIN))
         if implicit:
             sock = context.wrap_socket(sock, server_hostname=hostname)
         self._client: Any = self._call(_client, sock, hostname)
@@ -158,7 +159,7 @@ def _client(sock: socket.socket, hostname: str) -> Any:
             return OnSocket(hostname)
 
     # ssl=False: TLS is the caller's, so IMAPClient must not start any of its own.
-    return Client(hostname, ssl=False, timeout=REPLY_WITHIN)
+    return Client(hostname, ssl=False, timeout=patient(REPLY_WITHIN))
 
 
 async def connect(

@@ -10,6 +10,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from harness.patience import patient
 from harness.probes.arrival import arrival
 from harness.probes.imap import ImapFailedError
 from harness.probes.log_lines import address_in_received, fate
@@ -86,7 +87,7 @@ async def _in_mailbox(
 ) -> None:
     began = time.monotonic()
     try:
-        arrived = await inbox.wait_for(nonce, DELIVERY_WITHIN)
+        arrived = await inbox.wait_for(nonce, patient(DELIVERY_WITHIN))
     except TimeoutError:
         known = fate(await run.log.text(), nonce)
         details["log"] = list(known.lines) if known else []

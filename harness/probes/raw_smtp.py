@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from harness.patience import patient
 from harness.probes.messages import compose
 from harness.probes.smtp import REPLY_WITHIN, Reply
 
@@ -30,7 +31,7 @@ class Lines:
             TimeoutError: nothing came.
         """
         lines = []
-        async with asyncio.timeout(REPLY_WITHIN):
+        async with asyncio.timeout(patient(REPLY_WITHIN)):
             while True:
                 line = (await self.reader.readline()).decode(errors="replace").rstrip("\r\n")
                 if not line[:3].isdigit():

@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from harness.patience import patient
 from harness.probes.gate import Gate
 from harness.probes.greeting import Greeting, greet
 from harness.probes.imap import ImapFailedError
@@ -150,14 +151,15 @@ class Run:
         """
         name = vantage.name if vantage else None
         try:
-            async with asyncio.timeout(within):
+            async with asyncio.timeout(patient(within)):
                 await probe
         except NoAnswerError as none:
             self.record(kind, subject, "no answer", name, **none.greeting.evidence())
         except (ConnectionError, ImapFailedError) as lost:
             self.record(kind, subject, "connection lost", name, error=str(lost) or repr(lost))
         except TimeoutError:
-            self.record(kind, subject, "error", name, error=f"not finished within {within:g} s")
+            why = f"not finished within {patient(within):g} s"
+            self.record(kind, subject, "error", name, error=why)
         except Exception as surprise:  # one probe's surprise must neither be lost nor end others
             told = "".join(traceback.format_exception(surprise)[-3:])
             self.record(kind, subject, "error", name, error=repr(surprise), traceback=told)

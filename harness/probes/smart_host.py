@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from harness.patience import patient
 from harness.probes.log_lines import fate
 from harness.probes.mail_flow import refusal
 from harness.probes.messages import changes, compose
@@ -61,7 +62,7 @@ async def _way_out(run: Run, service: Service) -> None:
 
     # Both keep a message before they say 250, so what the log calls sent is there, and a message
     # whose queue entry is gone will not come by the other way later.
-    known = await run.log.wait_for(settled, LOGGED_WITHIN)
+    known = await run.log.wait_for(settled, patient(LOGGED_WITHIN))
     details["log"] = list(known.lines) if known else []
     relayed, direct = site.smart_host.find(nonce), site.sink.find(nonce)
     if relayed:

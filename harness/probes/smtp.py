@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from harness.site import Account, Service
     from harness.vantage import Vantage
 
+from harness.patience import patient
 from harness.probes.greeting import GREETING_WITHIN_DEFAULT
 
 Security = Literal["plain", "starttls", "implicit"]
@@ -95,7 +96,7 @@ class Session:
         if protocol is None:
             raise LostError("STARTTLS: not connected")
         try:
-            await protocol.start_tls(context, server_hostname=name, timeout=REPLY_WITHIN)
+            await protocol.start_tls(context, server_hostname=name, timeout=patient(REPLY_WITHIN))
         except aiosmtplib.SMTPException as error:
             raise LostError(f"STARTTLS: {error}") from error
         self._client.transport = protocol.transport
@@ -116,7 +117,9 @@ class Session:
             raise LostError("DATA: not connected")
         with _lost("DATA"):
             try:
-                code, text = await protocol.execute_data_command(content, timeout=REPLY_WITHIN)
+                code, text = await protocol.execute_data_command(
+                    content, timeout=patient(REPLY_WITHIN)
+                )
             except aiosmtplib.SMTPDataError as refused:
                 code, text = refused.code, refused.message
         return Reply(code, text, "DATA")
@@ -200,11 +203,11 @@ async def session(
             start_tls=False,  # never by opportunity
             tls_context=context,
             local_hostname=run.site.outside_domain,  # else it looks this computer's name up
-            timeout=REPLY_WITHIN,
+            timeout=patient(REPLY_WITHIN),
         )
         try:
             try:
-                await client.connect(timeout=GREETING_WITHIN_DEFAULT)
+                await client.connect(timeout=patient(GREETING_WITHIN_DEFAULT))
             except aiosmtplib.SMTPException as error:
                 sock.close()
                 if isinstance(error, aiosmtplib.SMTPTimeoutError):

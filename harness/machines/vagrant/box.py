@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+from harness import cache
 from harness.errors import HostError
 from harness.keeper.client import Keeper
+from harness.machines import vagrant_box
 from harness.mailserver.image import Say
 
 BUILT: Final = "debian-13"
 """The box that is made here, from packages."""
+PREFIX: Final = "dms-harness-"
+"""What Vagrant's own names of such boxes begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +34,45 @@ class Box:
     is_here: bool = False
 
 
+def built_file(folder: Path) -> Path:
+    """Where a cache has the box that is made here."""
+    return folder / "boxes" / f"{BUILT}-{cache.digest(*vagrant_box.ingredients())}.box"
+
+
 def find_box(wanted: str, keeper: Keeper, say: Say) -> Box:
-    """The box of that name; made now where it is the one that is made here."""
+    """The box of that name; made now where it is the one that is made here.
+
+    Raises:
+        HostError: it cannot be made; says why and what to do.
+    """
+    path = Path(wanted).expanduser()
+    if wanted.endswith(".box"):
+        if not path.is_file():
+            raise HostError(f"--vagrant-box {wanted}: no such file", "a file, or a box by its name")
+        return Box(f"{PREFIX}{path.stem}", path.absolute().as_uri(), is_here=True)
     if wanted != BUILT:
         return Box(wanted)
-    raise HostError("not yet")
+    file = built_file(keeper.cache)
+    with cache.exclusive(keeper.cache, "box", lambda: say("another run makes the box; waiting")):
+        if not file.exists():
+            _make(file, keeper, say)
+    return Box(f"{PREFIX}{file.stem}", file.as_uri(), is_here=True)
+
+
+def _make(file: Path, keeper: Keeper, say: Say) -> None:
+    say(f"machine: making the box {BUILT} from packages")
+    file.parent.mkdir(exist_ok=True)
+    command = [sys.executable, str(vagrant_box.RECIPE / "make"), "{target}"]
+    try:
+        keeper.call(
+            "make_file",
+            progress=lambda line: say(f"machine: {line}"),
+            name="box",
+            path=str(file),
+            command=command,
+        )
+    except OSError as error:
+        raise HostError(
+            f"the box {BUILT} cannot be made: {error}",
+            "is the Debian mirror reachable, and are e2fsprogs and qemu-utils installed?",
+        ) from error

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from harness import addresses
-from harness.keeper.vm import SECOND_VLAN
 from harness.machines.stock import Network
 
 SCRIPT: Final = "/etc/dms-harness/network"
@@ -95,7 +94,7 @@ def script(network: Network, mac: str) -> str:
     lines += [f"ip route replace default via {addresses.GATEWAY[f]} dev {name}" for f in families]
     if network.second is not None:
         lines += [
-            f"ip link add link {name} name {network.second} type vlan id {SECOND_VLAN}",
+            f"ip link add link {name} name {network.second} type macvlan mode bridge",
             f"ip link set {network.second} up",
             *(
                 added(f"{addresses.SECOND[f]}/{addresses.SECOND_PREFIX[f]}", network.second)

@@ -31,6 +31,7 @@ from harness.machines.vagrant.machine import Management, VagrantMachine
 from harness.machines.vagrant.requirements import choose_provider
 from harness.machines.vagrant.trouble import explain
 from harness.mailserver.image import Image, Say
+from harness.patience import stretch
 from harness.vantage import Family
 
 FOLDER: Final = Path(__file__).parents[3] / "vagrant"
@@ -38,6 +39,8 @@ FOLDER: Final = Path(__file__).parents[3] / "vagrant"
 SNAPSHOT: Final = "ready"
 NAME: Final = "vm"
 """The virtual machine's name within the keeper."""
+SLOWNESS: Final = 8.0
+"""How many times as long everything may take without an accelerator."""
 UP_WITHIN: Final = 900.0
 """Seconds for `vagrant up`, the download of a box not included; 45 to 100 without KVM."""
 DOWNLOAD_WITHIN: Final = 3600.0
@@ -73,6 +76,7 @@ class VagrantStock:
         self._management: Management | None = None
         self._provider = choose_provider(options.provider)
         self._accelerator = self._choose_accelerator()
+        stretch(SLOWNESS if self._accelerator == "tcg" else 1.0)
         self._box = find_box(options.box, keeper, say)
         with cache.exclusive(keeper.cache, "golden", lambda: say("another run builds an image")):
             image.prepare(
@@ -155,7 +159,7 @@ class VagrantStock:
         try:
             last: list[str] = self._keeper.call(
                 "vagrant",
-                progress=lambda line: self._say(f"machine: {line.partition(': ')[2] or line}"),
+                progress=self._tell,
                 name=NAME,
                 command=["vagrant", *words, "--no-tty"],
                 environment=self._environment(),
@@ -170,6 +174,12 @@ class VagrantStock:
                 remedy + (f"\nthe end of its console:\n{console}" if console else ""),
             ) from error
         return last
+
+    def _tell(self, line: str) -> None:
+        """Pass on what Vagrant says, but not its list of the machine's settings."""
+        said = line.partition(": ")[2].strip()
+        if said and not said.startswith("-- "):
+            self._say(f"machine: {said}")
 
     def _console(self) -> str:
         text: str = self._keeper.call("read_console", name=NAME)["text"]
@@ -249,8 +259,9 @@ class VagrantStock:
         """Root's way in, by the one that Vagrant has."""
         settings = _ssh_settings(self._vagrant("ssh-config"))
         where = settings["HostName"], int(settings["Port"])
-        key = Path(settings["IdentityFile"].strip('"'))
-        first = Management("vm", Login(key, None), where, self._console, settings["User"])
+        key, *others = (Path(each.strip('"')) for each in settings["IdentityFile"].splitlines())
+        login = Login(key, None, tuple(others))
+        first = Management("vm", login, where, self._console, settings["User"])
         public = self._login.private_key.with_suffix(".pub").read_bytes()
         first.succeed(
             "sudo install -d -m 700 /root/.ssh && sudo tee /root/.ssh/authorized_keys >/dev/null"
@@ -319,6 +330,9 @@ class VagrantStock:
 
 
 def _ssh_settings(lines: Sequence[str]) -> dict[str, str]:
-    """The first host's settings of what `vagrant ssh-config` prints."""
-    words = (line.strip().partition(" ") for line in lines)
-    return {name: value.strip() for name, _, value in words if value}
+    """One host's settings of what `vagrant ssh-config` prints; what comes twice has two lines."""
+    settings: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.strip().partition(" ")
+        settings[name] = f"{settings[name]}\n{value}" if name in settings else value
+    return settings

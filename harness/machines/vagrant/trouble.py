@@ -51,6 +51,11 @@ KNOWN: Final[tuple[tuple[str, str, str], ...]] = (
         "free some space where libvirt keeps its images (/var/lib/libvirt/images)",
     ),
     (
+        r"Kernel panic",
+        "the virtual machine's kernel gave up while it booted",
+        "its console says why; another box? --vagrant-box",
+    ),
+    (
         r"The specified wait_for timeout|Timed out while waiting for the machine to boot"
         r"|error occurred while.*IP address|did not end within",
         "the virtual machine did not come up, or never got an address",

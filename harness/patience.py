@@ -1,0 +1,21 @@
+"""How much longer everything may take on a machine that is slow.
+
+Time limits are written for a machine on a processor of its own; a virtual machine without an
+accelerator takes about ten times as long for all that it does. No verdict depends on them: what
+does not happen within its limit is an error, or `not seen`, whatever the limit was.
+"""
+
+from __future__ import annotations
+
+_factor = 1.0
+
+
+def stretch(factor: float) -> None:
+    """Let everything in this process take `factor` times as long, from now on."""
+    global _factor
+    _factor = factor
+
+
+def patient(seconds: float) -> float:
+    """The limit for what takes at most `seconds` elsewhere."""
+    return seconds * _factor

@@ -1,0 +1,135 @@
+"""A computer with Vagrant and libvirt, as somebody might have it: a systemd-nspawn machine.
+
+Vagrant, libvirt's daemons and QEMU are installed in it and run as they do on any Debian, so that
+nothing of this computer's own is used or changed; and it goes with all that was started in it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+from harness import cache
+from harness.keeper.client import Keeper
+from harness.machines.debian import mmdebstrap, package_list
+from harness.machines.execution import Completed
+from harness.machines.golden import GUEST, SUITE, USER
+from harness.machines.nspawn import NspawnMachine
+from harness.machines.vagrant.box import BUILT, built_file, find_box
+from harness.mailserver.standin import StandIn
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+PROJECT = "/root/dms-harness"
+CACHE = "/root/cache"
+PACKAGES = "/root/python"
+PYTHON = "3.13"
+"""The computer's own, Debian 13's."""
+ENVIRONMENT = (
+    f"export DMS_HARNESS_CACHE={CACHE} PYTHONPATH={PACKAGES}:{PROJECT} PYTHONUNBUFFERED=1"
+    f" PATH=$PATH:/usr/sbin; cd {PROJECT}"
+)
+
+
+class Computer:
+    """The computer, with this project and what it needs; nothing has to be fetched from there.
+
+    Args:
+        keeper: owns it.
+    """
+
+    def __init__(self, keeper: Keeper) -> None:
+        self.keeper = keeper
+        login = cache.login(keeper.cache)
+        with cache.exclusive(keeper.cache, "computer", lambda: print("waiting")):
+            rootfs = self._rootfs(login.private_key.with_suffix(".pub"))
+        self.machine = NspawnMachine(keeper, "computer", rootfs, login, {}, USER)
+
+    def _rootfs(self, public_key: Path) -> str:
+        packages, hook, units = (
+            HERE / "computer.packages",
+            HERE / "customize.sh",
+            GUEST / "masked-units",
+        )
+        key = public_key.read_text(encoding="utf-8").strip()
+        name = f"rootfs-computer-{cache.digest(packages, hook, units, key, SUITE)}"
+        if self.keeper.call("stamp", name=name)["stamp"] is None:
+            command = mmdebstrap(
+                SUITE, package_list(packages), [f"{hook} \"$1\" '{key}' {units}"], "{target}"
+            )
+            self.keeper.call("bootstrap", name="computer", final=name, command=command, notes={})
+        return name
+
+    def start(self) -> None:
+        """Boot it, and bring everything there that a run will look for in its cache."""
+        box = find_box(BUILT, self.keeper, print)
+        assert box.is_here
+        standin = StandIn("")
+        standin.prepare(self.keeper, print, str)
+        self.machine.start()
+        self.machine.wait_until_up()
+        self.machine.succeed(f"mkdir -p {CACHE}/ssh {CACHE}/images {CACHE}/boxes")
+        for file, folder in (
+            (built_file(self.keeper.cache), "boxes"),
+            (standin.rootfs(self.keeper.cache), "images"),
+        ):
+            self.machine.copy_to(file, f"{CACHE}/{folder}/{file.name}")
+        self.machine.succeed(
+            f"mkdir -p {PROJECT} {PACKAGES} && tar -x -C {PROJECT}", stdin=_project()
+        )
+        self.machine.succeed(f"tar -x -C {PACKAGES}", stdin=_python_packages())
+
+    def run(self, command: str, within: float) -> Completed:
+        """Run a command line in the project's folder."""
+        return self.machine.run(f"{ENVIRONMENT}; {command}", within=within)
+
+    def pytest(self, words: str, within: float) -> Completed:
+        """Run pytest there."""
+        return self.run(f"python3 -m pytest -p harness.plugin -p no:cacheprovider {words}", within)
+
+
+def _project() -> bytes:
+    """The project as it is in this folder, committed or not."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout.split("\0")
+    return _tar(ROOT, [name for name in listed if name and (ROOT / name).is_file()])
+
+
+def _python_packages() -> bytes:
+    """What `uv.lock` says, for the Python of that computer."""
+    uv = Path(sys.executable).with_name("uv")
+    with tempfile.TemporaryDirectory(prefix="dms-python-") as folder:
+        exported = subprocess.run(
+            [uv, "export", "--frozen", "--no-emit-project", "--no-dev", "--quiet"],
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
+        ).stdout
+        subprocess.run(
+            [
+                *(uv, "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:"),
+                *("--target", folder, "--python-version", PYTHON, "--requirements", "-"),
+            ],
+            input=exported,
+            check=True,
+            env=os.environ | {"UV_SYSTEM_CERTS": "true"},
+        )
+        return _tar(Path(folder), os.listdir(folder))  # noqa: PTH208 — names, not paths
+
+
+def _tar(folder: Path, names: list[str]) -> bytes:
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w") as archive:
+        for name in names:
+            archive.add(folder / name, name)
+    return written.getvalue()
