@@ -1,21 +1,31 @@
-"""Debian root file systems by mmdebstrap, from package lists."""
+"""Lists of packages, and Debian root file systems made from them by mmdebstrap."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, get_args
 
+Family = Literal["debian", "fedora"]
+"""Whose packages, in the order of the columns of a table."""
 MIRROR = os.environ.get("DMS_HARNESS_MIRROR", "http://deb.debian.org/debian")
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 _LEFT_OUT = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr/share/info/*")
 
 
-def package_list(path: Path) -> list[str]:
-    """The packages of a list: one a line, `#` begins a comment."""
-    lines = (line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
-    return [line for line in lines if line]
+def package_list(path: Path, family: Family = "debian") -> list[str]:
+    """The packages of a list: a row for each thing, `#` begins a comment.
+
+    Args:
+        path: a list of Debian's names alone, or a table with a column for each family, in which
+            `-` stands for nothing to install.
+        family: whose column.
+    """
+    column = get_args(Family).index(family)
+    rows = (line.split("#")[0].split() for line in path.read_text(encoding="utf-8").splitlines())
+    return [row[column] for row in rows if row and row[column] != "-"]
 
 
 def mmdebstrap(

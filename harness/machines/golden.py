@@ -8,15 +8,16 @@ of the cache in one step when it is complete. A golden's notes say what is in it
 
 from __future__ import annotations
 
+import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from harness import cache
-from harness.errors import HostError
+from harness.errors import HostError, MachineError
 from harness.keeper.client import Keeper
 from harness.machines.base import BaseMachine
 from harness.machines.debian import MIRROR, mmdebstrap, package_list
@@ -26,9 +27,13 @@ from harness.machines.stock import FACTS, USUAL, Network, made_of
 from harness.mailserver.image import Image, Say
 
 GUEST = Path(__file__).parent / "guest"
+PACKAGES: Final = GUEST / "packages"
+"""The table of what is installed on machines of every kind."""
 SUITE: Final = "trixie"
 USER: Final = "mailop"
 """Who runs rootless containers: uid 1000 on a fresh host."""
+PROVISIONED_WITHIN: Final = 1200.0
+"""Seconds for a fresh host to get its packages, from a mirror that may be far away."""
 FREE_BYTES: Final = 6 << 30
 """What building everything takes at its peak, about three times what stays."""
 
@@ -62,13 +67,17 @@ class Golden:
         return []
 
 
-def rootfs_name(login: Login) -> str:
-    """The name of the root file system that the packages and the keys make."""
-    public = login.private_key.with_suffix(".pub").read_text(encoding="utf-8")
-    packages, hook, units = (
-        GUEST / each for each in ("packages.debian", "customize.sh", "masked-units")
-    )
-    return f"rootfs-{cache.digest(packages, hook, units, SUITE, MIRROR, public)}"
+def rootfs_name(login: Login, packages: Sequence[str] | None = None) -> str:
+    """The name of the root file system that the packages and the keys make.
+
+    Args:
+        login: the keys.
+        packages: what is in it, where that is not Debian's column of the table.
+    """
+    listed = package_list(PACKAGES) if packages is None else packages
+    hook, units = (GUEST / each for each in ("customize.sh", "masked-units"))
+    parts = (" ".join(listed), hook, units, SUITE, MIRROR, login.public_key)
+    return f"rootfs-{cache.digest(*parts)}"
 
 
 def golden_name(login: Login, image: Image) -> str | None:
@@ -135,7 +144,7 @@ def _build(keeper: Keeper, image: Image, say: Say) -> Golden:
     try:
         machine.wait_until_up()
         say("machine: provisioning")
-        provision(machine)
+        provision(machine, say)
         image.load(machine, say)
         facts = made_of(machine)
         say("machine: shutting down")
@@ -148,31 +157,52 @@ def _build(keeper: Keeper, image: Image, say: Say) -> Golden:
     return Golden(keeper, golden, Login(login.private_key, facts["host_key"]), facts)
 
 
-def provision(machine: BaseMachine) -> None:
-    """Make a fresh host what the guide's reader starts from.
+def provision(machine: BaseMachine, say: Say) -> None:
+    """Make a fresh host what the guide's reader starts from; nothing where it is that already.
 
     Raises:
-        CommandError: a step of it failed.
+        MachineError: a step of it failed; says which, and what to do.
     """
     script = (GUEST / "provision.sh").read_bytes()
-    machine.succeed(f"sh -s -- {machine.user}", within=300, stdin=script)
+    words = (machine.user, machine.shell.login.public_key, PACKAGES.read_text(encoding="utf-8"))
+    done = machine.run(
+        # Read to its end before it begins: its children would eat what a shell has not read yet.
+        f'script=$(cat) && exec sh -c "$script" provision.sh {shlex.join(words)} </dev/null',
+        within=PROVISIONED_WITHIN,
+        stdin=script,
+    )
+    for line in done.stdout.splitlines():
+        say(f"machine: {line}")
+    if done.status != 0:
+        what, arrow, remedy = done.stderr.strip().rpartition("\n  → ")
+        # The last word is the script's own; before it, programs may have said more.
+        what = what.rpartition("provision: ")[2] if arrow else done.stderr.strip()
+        raise MachineError(f"{machine.name} cannot be provisioned: {what}", remedy if arrow else "")
 
 
-def ensure_rootfs(keeper: Keeper, login: Login, say: Say) -> str:
+def ensure_rootfs(
+    keeper: Keeper, login: Login, say: Say, packages: Sequence[str] | None = None
+) -> str:
     """The name of the root file system that a golden is made from; made now where missing.
 
     Call it under the lock `golden`, as `ensure` does.
 
+    Args:
+        keeper: makes it.
+        login: the keys of its machines.
+        say: is told of progress.
+        packages: what to install, where that is not Debian's column of the table.
+
     Raises:
         HostError: it cannot be made; says why and what to do.
     """
-    name = rootfs_name(login)
+    name = rootfs_name(login, packages)
     if keeper.call("stamp", name=name)["stamp"] is not None:
         return name
     say("machine: installing packages")
-    public = login.private_key.with_suffix(".pub").read_text(encoding="utf-8").strip()
-    hook = f"{GUEST / 'customize.sh'} \"$1\" '{public}' {GUEST / 'masked-units'}"
-    command = mmdebstrap(SUITE, package_list(GUEST / "packages.debian"), [hook], "{target}")
+    hook = f"{GUEST / 'customize.sh'} \"$1\" '{login.public_key}' {GUEST / 'masked-units'}"
+    listed = package_list(PACKAGES) if packages is None else packages
+    command = mmdebstrap(SUITE, listed, [hook], "{target}")
     try:
         keeper.call(
             "bootstrap",

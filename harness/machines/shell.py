@@ -38,6 +38,11 @@ class Login:
     host_key: str | None
     others: tuple[Path, ...] = ()
 
+    @property
+    def public_key(self) -> str:
+        """The public half of the client's key, one line without its end."""
+        return self.private_key.with_suffix(".pub").read_text(encoding="utf-8").strip()
+
 
 class Shell:
     """Connections to a machine's SSH server, made when they are first needed.

@@ -20,6 +20,7 @@ import pytest
 from harness.keeper import cgroups
 from harness.keeper.client import Keeper
 from harness.keeper.server import RUNTIME
+from harness.machines.base import BaseMachine
 
 ROOT = Path(__file__).parents[2]
 MARK = "DMS_HARNESS_TEST_RUN"
@@ -90,6 +91,14 @@ def loop_devices(cache: Path) -> list[str]:
     ).stdout
     devices = json.loads(told)["loopdevices"] if told else []
     return [d["name"] for d in devices if d["back-file"].startswith(f"{cache}/")]
+
+
+def files_on(machine: BaseMachine, *folders: str) -> dict[str, str]:
+    """What lies in folders of a machine: path → owner, mode, length, link, times of all changes."""
+    shown = machine.succeed(
+        f"find {' '.join(folders)} -printf '%p\\t%u %g %m %s %l %T@ %C@\\n' | sort"
+    )
+    return dict(line.split("\t", 1) for line in shown.splitlines())
 
 
 @dataclass

@@ -12,9 +12,6 @@ grep -v -e '^#' -e '^$' "$3" | while read -r unit; do
     ln -sf /dev/null "$1/etc/systemd/system/$unit"
 done
 
-# Only the check that updates from it starts it; at every boot it would cost its second.
-systemctl --root="$1" --quiet disable docker-registry.service
-
 # Only the network's settings are the machine's own; all others would change the host's kernel.
 install -d "$1/etc/systemd/system/systemd-sysctl.service.d"
 cat > "$1/etc/systemd/system/systemd-sysctl.service.d/network-only.conf" <<'UNIT'

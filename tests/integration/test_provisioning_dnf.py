@@ -1,0 +1,234 @@
+"""Provisioning by dnf, as far as it goes without Fedora; needs root.
+
+A small machine of Debian's that says it is Fedora, with Debian's dnf, and a repository of packages
+with Fedora's names. They are empty, but for the units and the firewall-cmd that provisioning uses.
+That Fedora has packages of these names is not shown here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+from support import NEEDS_ROOT, files_on
+
+from harness import cache
+from harness.errors import MachineError
+from harness.keeper.client import Keeper
+from harness.machines import golden
+from harness.machines.debian import package_list
+from harness.machines.nspawn import NspawnMachine
+
+pytestmark = NEEDS_ROOT
+
+LIST = package_list(golden.PACKAGES, "fedora")
+MACHINE = (
+    *("systemd", "systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "passwd", "procps"),
+    *("iproute2", "dnf", "rpm", "createrepo-c"),
+)
+"""Debian's packages of the machine that says it is Fedora."""
+CHANGED = ("/etc", "/root/.ssh", "/home", "/var/lib/systemd")
+REPOSITORY = "/srv/packages"
+SOURCE = "/etc/yum.repos.d/stand-in.repo"
+
+_RUNS = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n"
+_UNIT = f"{_RUNS}[Install]\nWantedBy=multi-user.target\n"
+_SOCKET = "[Socket]\nListenStream=%t/podman/podman.sock\n[Install]\nWantedBy=sockets.target\n"
+_SYSTEM, _USERS = "/usr/lib/systemd/system", "/usr/lib/systemd/user"
+FILES = {
+    "openssh-server": {f"{_SYSTEM}/sshd.service": _UNIT},
+    "podman": {
+        f"{_SYSTEM}/podman.socket": _SOCKET,
+        f"{_SYSTEM}/podman.service": _RUNS,
+        f"{_USERS}/podman.socket": _SOCKET,
+    },
+    "docker-distribution": {f"{_SYSTEM}/docker-distribution.service": _UNIT},
+    "firewalld": {
+        f"{_SYSTEM}/firewalld.service": _UNIT,
+        # As Fedora's servers have it; the real one is a link, too.
+        "/etc/firewalld/firewalld-server.conf": "DefaultZone=FedoraServer\n",
+        "/usr/bin/firewall-cmd": "#!/bin/sh\nfor word; do zone=${word#--set-default-zone=}; done\n"
+        'echo "$*" >> /var/log/firewall-cmd\n'
+        'sed -i --follow-symlinks "s/^DefaultZone=.*/DefaultZone=$zone/"'
+        " /etc/firewalld/firewalld.conf\n",
+    },
+}
+# Notes what dnf is asked for, and what provisioning had done by then.
+SPY = """#!/bin/sh
+echo "$*" >> /var/log/asked
+id mailop >> /var/log/done-before 2>/dev/null
+systemctl is-enabled podman.socket 2>/dev/null | grep enabled >> /var/log/done-before
+exec /usr/bin/dnf "$@"
+"""
+
+
+def spec(names: Sequence[str]) -> str:
+    """A recipe for rpmbuild: a package for each name."""
+    text = (
+        "Name: stand-in\nVersion: 44\nRelease: 1\nSummary: -\nLicense: none\nBuildArch: noarch\n"
+        "%description\n-\n%install\n"
+    )
+    for files in FILES.values():
+        for path, content in files.items():
+            text += f"mkdir -p $(dirname %{{buildroot}}{path})\n"
+            text += f"cat > %{{buildroot}}{path} <<'END'\n{content.replace('%', '%%')}END\n"
+    text += "ln -s firewalld-server.conf %{buildroot}/etc/firewalld/firewalld.conf\n"
+    text += "chmod 755 %{buildroot}/usr/bin/firewall-cmd\n"
+    for name in names:
+        # What a script needs (/bin/sh) is here, but no package of this repository has it.
+        text += f"%package -n {name}\nSummary: -\nAutoReqProv: no\n%description -n {name}\n-\n"
+        listed = [
+            *FILES.get(name, ()),
+            *(["/etc/firewalld/firewalld.conf"] * (name == "firewalld")),
+        ]
+        text += f"%files -n {name}\n" + "".join(f"{path}\n" for path in listed)
+    return text
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[NspawnMachine]:
+    """A machine that says it is Fedora, not provisioned."""
+    keeper = Keeper(cache.folder(), "dnf")
+    login = cache.login(keeper.cache)
+    with cache.exclusive(keeper.cache, "golden", lambda: None):
+        rootfs = golden.ensure_rootfs(keeper, login, print, MACHINE)
+    machine = NspawnMachine(keeper, "f", rootfs, login, {}, golden.USER)
+    try:
+        machine.start()
+        machine.wait_until_up()
+        machine.write_file("/root/stand-in.spec", spec(LIST))
+        machine.succeed(
+            f"rpmbuild -bb --define '_rpmdir {REPOSITORY}' /root/stand-in.spec"
+            f" && createrepo_c -q {REPOSITORY} && rm /etc/os-release"
+            # Debian's name for it, which would be in the way of the unit itself.
+            " && rm -f /etc/systemd/system/sshd.service",
+            within=120,
+        )
+        machine.write_file("/etc/os-release", 'ID=fedora\nPRETTY_NAME="Fedora Linux 44"\n')
+        machine.write_file(SOURCE, source(f"file://{REPOSITORY}"))
+        machine.write_file("/usr/local/bin/dnf", SPY)
+        machine.succeed("chmod 755 /usr/local/bin/dnf")
+        yield machine
+    finally:
+        assert machine.destroy() == []
+        assert keeper.close() == ""
+
+
+def source(address: str) -> str:
+    return f"[stand-in]\nname=stand-in\nbaseurl={address}\ngpgcheck=0\nmetadata_expire=0\n"
+
+
+@dataclass(frozen=True)
+class Provisioned:
+    machine: NspawnMachine
+    said: list[str]
+
+
+@pytest.fixture(scope="module")
+def provisioned(machine: NspawnMachine) -> Provisioned:
+    """The machine after its first time."""
+    said: list[str] = []
+    golden.provision(machine, said.append)
+    return Provisioned(machine, said)
+
+
+def asked(machine: NspawnMachine) -> list[str]:
+    """The words of each call of dnf so far."""
+    return machine.succeed("cat /var/log/asked").splitlines()
+
+
+@contextmanager
+def without(machine: NspawnMachine, name: str) -> Iterator[None]:
+    """Take a package away from the machine for a while."""
+    machine.succeed(f"rpm -e {name}")
+    try:
+        yield
+    finally:
+        machine.write_file(SOURCE, source(f"file://{REPOSITORY}"))
+        machine.succeed(f"rpm -q {name} || rpm -i {REPOSITORY}/noarch/{name}-44-1.noarch.rpm")
+
+
+def refused(machine: NspawnMachine) -> MachineError:
+    with pytest.raises(MachineError) as caught:
+        golden.provision(machine, lambda line: None)
+    return caught.value
+
+
+def test_the_list_is_asked_for_at_once_and_first(provisioned: Provisioned) -> None:
+    machine = provisioned.machine
+    assert provisioned.said == [f"machine: installing {' '.join(LIST)}"]
+    (words,) = asked(machine)
+    options, _, names = words.partition(" install ")
+    assert names.split() == LIST
+    assert {"-y", "--setopt=install_weak_deps=False", "--setopt=retries=3"} <= set(options.split())
+    assert machine.run("cat /var/log/done-before").stdout == "", "users and units come after it"
+    installed = machine.succeed("rpm -qa --qf '%{NAME}\\n'").split()
+    assert sorted(installed) == sorted(LIST)
+
+
+def test_users_and_units_are_there_afterwards(provisioned: Provisioned) -> None:
+    machine = provisioned.machine
+    user = machine.user
+    assert machine.succeed(f"id -u {user}").strip() == "1000"
+    for name in ("subuid", "subgid"):
+        assert machine.succeed(f"cat /etc/{name}").splitlines() == [f"{user}:100000:65536"]
+    assert machine.succeed("id -un", user).strip() == user, "the key opens the account"
+    units = "sshd.service firewalld.service podman.socket"
+    assert set(machine.succeed(f"systemctl is-enabled {units}").split()) == {"enabled"}
+    assert set(machine.succeed(f"systemctl is-active {units}").split()) == {"active"}
+    assert machine.succeed("systemctl --global is-enabled podman.socket").strip() == "enabled"
+    assert machine.run("systemctl is-enabled docker-distribution").stdout.strip() == "disabled"
+
+
+def test_the_zone_is_set_through_firewalld(provisioned: Provisioned) -> None:
+    machine = provisioned.machine
+    assert machine.succeed("cat /var/log/firewall-cmd").strip() == "-q --set-default-zone=public"
+    link = machine.succeed("readlink /etc/firewalld/firewalld.conf").strip()
+    assert link == "firewalld-server.conf", "the link must stay one"
+
+
+def test_a_second_time_asks_for_nothing(provisioned: Provisioned) -> None:
+    machine = provisioned.machine
+    before, files = asked(machine), files_on(machine, *CHANGED)
+    said: list[str] = []
+    golden.provision(machine, said.append)
+    assert said == []
+    assert asked(machine) == before
+    assert files_on(machine, *CHANGED) == files
+
+
+def test_only_what_is_missing_is_asked_for(provisioned: Provisioned) -> None:
+    machine = provisioned.machine
+    with without(machine, "iperf3"):
+        golden.provision(machine, lambda line: None)
+        assert asked(machine)[-1].endswith(" install iperf3")
+
+
+def test_a_package_that_fedora_has_not_is_named(provisioned: Provisioned) -> None:
+    machine = provisioned.machine
+    with without(machine, "iperf3"):
+        lesser = f"{REPOSITORY}-lesser"
+        machine.succeed(
+            f"cp -r {REPOSITORY} {lesser} && rm {lesser}/noarch/iperf3-*"
+            f" && createrepo_c -q {lesser}"
+        )
+        machine.write_file(SOURCE, source(f"file://{lesser}"))
+        error = refused(machine)
+        assert error.message == (
+            f"{machine.name} cannot be provisioned: Fedora Linux 44 has no package iperf3"
+        )
+        assert "table of packages" in error.hint
+
+
+def test_a_mirror_that_does_not_answer_is_said(provisioned: Provisioned) -> None:
+    machine = provisioned.machine
+    with without(machine, "iperf3"):
+        machine.write_file(SOURCE, source("http://127.0.0.1:9/fedora"))
+        error = refused(machine)
+        start = f"{machine.name} cannot be provisioned: cannot install iperf3: "
+        assert error.message.startswith(start)
+        assert "stand-in" in error.message
+        assert "\n" not in error.message
+        assert "mirror" in error.hint
