@@ -149,6 +149,20 @@ def test_what_cannot_be_installed_is_named_with_the_remedy(machine: NspawnMachin
     assert "mirror" in error.hint
 
 
+def test_a_host_that_has_a_user_already_is_said(machine: NspawnMachine) -> None:
+    user = machine.user
+    machine.succeed(f"userdel --force --remove {user} 2>&1; useradd --uid 1000 vagrant")
+    assert provisioned(machine) == [
+        f"machine: {user} is user 1001, as 1000 is vagrant: what scenarios say of the ids 1000 and"
+        " 100000 does not hold here"
+    ]
+    assert machine.succeed("id -un", user).strip() == user
+    for name in ("subuid", "subgid"):
+        ranges = machine.succeed(f"cat /etc/{name}").splitlines()
+        assert ranges == ["vagrant:100000:65536", f"{user}:165536:65536"]
+    assert provisioned(machine) == []
+
+
 def test_another_distribution_is_refused(machine: NspawnMachine) -> None:
     machine.succeed("rm /etc/os-release")
     machine.write_file("/etc/os-release", 'ID=arch\nPRETTY_NAME="Arch Linux"\n')

@@ -103,7 +103,9 @@ def machine() -> Iterator[NspawnMachine]:
             f"rpmbuild -bb --define '_rpmdir {REPOSITORY}' /root/stand-in.spec"
             f" && createrepo_c -q {REPOSITORY} && rm /etc/os-release"
             # Debian's name for it, which would be in the way of the unit itself.
-            " && rm -f /etc/systemd/system/sshd.service",
+            " && rm -f /etc/systemd/system/sshd.service"
+            # Without these, useradd gives nobody sub-ids.
+            " && rm -f /etc/subuid /etc/subgid",
             within=120,
         )
         machine.write_file("/etc/os-release", 'ID=fedora\nPRETTY_NAME="Fedora Linux 44"\n')

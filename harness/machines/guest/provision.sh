@@ -93,7 +93,11 @@ set -- $(missing $(wanted))
 for file in /etc/subuid /etc/subgid; do
     [ -e $file ] || install -m 644 /dev/null $file
 done
-id "$user" >/dev/null 2>&1 || useradd --create-home --shell /bin/bash "$user"
+if ! id "$user" >/dev/null 2>&1; then
+    useradd --create-home --shell /bin/bash "$user"
+    [ "$(id -u "$user")" -eq 1000 ] || say "$user is user $(id -u "$user"), as 1000 is" \
+        "$(id -un 1000): what scenarios say of the ids 1000 and 100000 does not hold here"
+fi
 
 give_range() { # subuid or subgid
     grep -q -e "^$user:" -e "^$(id -u "$user"):" "/etc/$1" && return
