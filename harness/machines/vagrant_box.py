@@ -27,7 +27,7 @@ from typing import Final
 from harness.machines import debian
 
 RECIPE = Path(__file__).parents[2] / "vagrant" / "box"
-PACKAGES = (Path(__file__).parent / "guest" / "packages.debian", RECIPE / "packages.vm")
+PACKAGES = (Path(__file__).parent / "guest" / "packages", RECIPE / "packages.vm")
 SUITE: Final = "trixie"
 GIGABYTES: Final = 16
 """The size of the disk; the file has only what is written to it."""

@@ -315,7 +315,8 @@ def test_the_script_gives_an_interface_its_name_and_addresses(tmp_path: Path) ->
     )
     setup = (
         "ip link add lan0 type veth peer name other0; ip link set other0 up;"
-        " ip link add mgmt type veth peer name other1; ip link set mgmt up; ip addr add 10.9.9.9/24 dev mgmt;"
+        " ip link add mgmt type veth peer name other1; ip link set mgmt up;"
+        " ip addr add 10.9.9.9/24 dev mgmt;"
     )
     done = subprocess.run(
         [

@@ -27,11 +27,11 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 PROJECT = "/root/dms-harness"
 CACHE = "/root/cache"
-PACKAGES = "/root/python"
+PYTHON_PACKAGES = "/root/python"
 PYTHON = "3.13"
 """The computer's own, Debian 13's."""
 ENVIRONMENT = (
-    f"export DMS_HARNESS_CACHE={CACHE} PYTHONPATH={PACKAGES}:{PROJECT} PYTHONUNBUFFERED=1"
+    f"export DMS_HARNESS_CACHE={CACHE} PYTHONPATH={PYTHON_PACKAGES}:{PROJECT} PYTHONUNBUFFERED=1"
     f" PATH=$PATH:/usr/sbin; cd {PROJECT}"
 )
 
@@ -47,16 +47,15 @@ class Computer:
         self.keeper = keeper
         login = cache.login(keeper.cache)
         with cache.exclusive(keeper.cache, "computer", lambda: print("waiting")):
-            rootfs = self._rootfs(login.private_key.with_suffix(".pub"))
+            rootfs = self._rootfs(login.public_key)
         self.machine = NspawnMachine(keeper, "computer", rootfs, login, {}, USER)
 
-    def _rootfs(self, public_key: Path) -> str:
+    def _rootfs(self, key: str) -> str:
         packages, hook, units = (
             HERE / "computer.packages",
             HERE / "customize.sh",
             GUEST / "masked-units",
         )
-        key = public_key.read_text(encoding="utf-8").strip()
         name = f"rootfs-computer-{cache.digest(packages, hook, units, key, SUITE)}"
         if self.keeper.call("stamp", name=name)["stamp"] is None:
             command = mmdebstrap(
@@ -80,9 +79,9 @@ class Computer:
         ):
             self.machine.copy_to(file, f"{CACHE}/{folder}/{file.name}")
         self.machine.succeed(
-            f"mkdir -p {PROJECT} {PACKAGES} && tar -x -C {PROJECT}", stdin=_project()
+            f"mkdir -p {PROJECT} {PYTHON_PACKAGES} && tar -x -C {PROJECT}", stdin=_project()
         )
-        self.machine.succeed(f"tar -x -C {PACKAGES}", stdin=_python_packages())
+        self.machine.succeed(f"tar -x -C {PYTHON_PACKAGES}", stdin=_python_packages())
 
     def run(self, command: str, within: float) -> Completed:
         """Run a command line in the project's folder."""

@@ -21,6 +21,7 @@ from harness import addresses, cache
 from harness.errors import HarnessError, HostError, MachineError
 from harness.keeper.client import Keeper
 from harness.machines import golden
+from harness.machines.nspawn import HOSTNAME
 from harness.machines.options import ENVIRONMENT, MachineOptions
 from harness.machines.shell import Login
 from harness.machines.stock import USUAL, Network, made_of
@@ -238,13 +239,15 @@ class VagrantStock:
         self._say(f"machine: up after {time.monotonic() - started:.0f} s; provisioning")
         machine = self._management = self._log_in()
         machine.wait_until_up(within=DO_WITHIN)
-        golden.provision(machine)
+        # First: nobody is to wait until the interface is up that nobody has told what it is for.
         for path, text in guest_network.FILES.items():
             machine.write_file(path, text)
         machine.succeed(
             f"systemctl daemon-reload && systemctl enable {guest_network.UNIT}"
-            " && hostnamectl set-hostname mailhost"
+            f" && hostnamectl set-hostname {HOSTNAME}"
         )
+        self._free_first_uid(machine)
+        golden.provision(machine, self._say)
         self._image.load(machine, self._say)
         facts = made_of(machine)
         self._login = Login(self._login.private_key, facts["host_key"])
@@ -255,6 +258,19 @@ class VagrantStock:
         self._say(f"machine: ready after {time.monotonic() - started:.0f} s")
         return facts
 
+    def _free_first_uid(self, machine: Management) -> None:
+        """Let the user who runs containers be the first of the host's, as the guide's reader is.
+
+        Other boxes than ours give that place, 1000 and its sub-ids, to Vagrant's own account.
+        """
+        machine.succeed(
+            "! id vagrant >/dev/null 2>&1 || [ $(id -u vagrant) -lt 1000 ] || {"
+            " loginctl terminate-user vagrant || :;"
+            " while pgrep -u vagrant >/dev/null; do pkill -KILL -u vagrant; done;"
+            " groupmod --gid 900 vagrant && usermod --uid 900 --gid 900 vagrant"
+            " && sed -i /^vagrant:/d /etc/subuid /etc/subgid; }"
+        )
+
     def _log_in(self) -> Management:
         """Root's way in, by the one that Vagrant has."""
         settings = _ssh_settings(self._vagrant("ssh-config"))
@@ -262,7 +278,7 @@ class VagrantStock:
         key, *others = (Path(each.strip('"')) for each in settings["IdentityFile"].splitlines())
         login = Login(key, None, tuple(others))
         first = Management("vm", login, where, self._console, settings["User"])
-        public = self._login.private_key.with_suffix(".pub").read_bytes()
+        public = f"{self._login.public_key}\n".encode()
         first.succeed(
             "sudo install -d -m 700 /root/.ssh && sudo tee /root/.ssh/authorized_keys >/dev/null"
             " && sudo chmod 600 /root/.ssh/authorized_keys"
