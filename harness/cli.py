@@ -22,18 +22,25 @@ def say(text: str) -> None:
     print(f"[{time.monotonic() - STARTED:6.1f} s] {text}", flush=True)
 
 
-def doctor(_: argparse.Namespace) -> int:
-    """Look at what the embedded machine needs; the exit status is the number of problems."""
+def doctor(args: argparse.Namespace) -> int:
+    """Look at what a kind of machine needs; the exit status is the number of problems."""
     from harness.doctor import examine
+    from harness.machines.vagrant import requirements
 
+    of_vagrant = args.machine == "vagrant"
+    findings = requirements.examine("") if of_vagrant else examine(with_mirror=True)
     bad = 0
-    for finding in examine(with_mirror=True):
+    for finding in findings:
         bad += not finding.good
         mark = "ok     " if finding.good else "PROBLEM"
         print(f"{mark}  {finding.what:18} {finding.seen}", flush=True)
         if not finding.good:
             print(f"         {'':18} → {finding.remedy}")
-    print("\nThe embedded machine can run here." if not bad else f"\n{bad} to mend.")
+    what = "A virtual machine of Vagrant's" if of_vagrant else "The embedded machine"
+    print(f"\n{what} can run here." if not bad else f"\n{bad} to mend.")
+    if of_vagrant and not bad:
+        kvm = requirements.accelerator()
+        print(f"KVM: {kvm.seen}" + ("" if kvm.good else f" → {kvm.remedy}"))
     return bad
 
 
@@ -140,10 +147,13 @@ def findings(args: argparse.Namespace) -> int:
 
 def clean(args: argparse.Namespace) -> int:
     """Remove what dead runs left behind, and with --cache everything that was built."""
-    from harness import cache
+    from harness import cache, doctor
     from harness.keeper.client import Keeper
+    from harness.machines.vagrant.box import forget_boxes
 
-    keeper = Keeper(cache.folder(), "clean")
+    store = cache.folder() / "store"
+    with_store = store.exists() or not doctor.problems()
+    keeper = Keeper(cache.folder(), "clean", with_store)
     try:
         hello = keeper.call("hello")
         removed = list(hello["swept"])
@@ -154,9 +164,11 @@ def clean(args: argparse.Namespace) -> int:
     finally:
         complaint = keeper.close()
     if args.cache:
-        for file in sorted((cache.folder() / "images").glob("*")):
-            file.unlink()
-            removed.append(f"cached {file.name}")
+        for kind in ("images", "boxes"):
+            for file in sorted((cache.folder() / kind).glob("*")):
+                file.unlink()
+                removed.append(f"cached {file.name}")
+        removed += [f"box {name}" for name in forget_boxes()]
     for thing in removed:
         print(f"removed {thing}")
     for thing in hello["stuck"]:
@@ -199,7 +211,9 @@ def parser() -> argparse.ArgumentParser:
         made.set_defaults(action=action)
         return made
 
-    add("doctor", doctor)
+    add("doctor", doctor).add_argument(
+        "--machine", choices=["nspawn", "vagrant"], default="nspawn", help="as pytest's --machine"
+    )
     add("setup", setup).add_argument(
         "--mailserver", default="auto", metavar="SOURCE", help="as pytest's --mailserver"
     )

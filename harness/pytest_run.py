@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.errors import HarnessError
-from harness.machines.options import options_of
+from harness.machines.options import options_of, words_of
 from harness.scheduling import scope_of, share_of, suggested_deployments
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ class Run:
         words = [sys.executable, "-m", "pytest"] if program.endswith("__main__.py") else [program]
         if self.config.getoption("--scenarios"):
             words.append(f"--scenarios={self.config.getoption('--scenarios')}")
-        for option in ("--machine", "--mailserver"):
-            if self.config.getoption(option) != "auto":
-                words.append(f"{option}={self.config.getoption(option)}")
+        words += words_of(options_of(self.config))
+        if self.config.getoption("--mailserver") != "auto":
+            words.append(f"--mailserver={self.config.getoption('--mailserver')}")
         return shlex.join(words)

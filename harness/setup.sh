@@ -1,6 +1,7 @@
 #!/bin/sh
 # Install what the harness needs: system packages by apt or dnf, Python packages into .venv.
 # Run by `make`; quick where everything is there. Asks sudo for a password only if it must.
+#   $1 "box" for what making a Vagrant box takes as well
 set -eu
 cd "$(dirname "$0")/.."
 started=$(date +%s)
@@ -31,6 +32,11 @@ ip iproute2 iproute
 setpriv util-linux util-linux
 unshare util-linux util-linux
 /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring debian-keyring"
+if [ "${1-}" = box ]; then
+    needed="$needed
+qemu-img qemu-utils qemu-img
+mke2fs e2fsprogs e2fsprogs"
+fi
 
 if command -v apt-get >/dev/null; then column=2; else column=3; fi
 packages=$(echo "$needed" | while read -r command debian fedora; do

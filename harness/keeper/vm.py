@@ -113,9 +113,10 @@ def remove_domain(name: str) -> bool:
         )
     # A disk that was made before the machine was: Vagrant names it so.
     for pool in _virsh("pool-list", "--name").split():
-        for volume in _virsh("vol-list", pool).splitlines()[2:]:
-            if volume.split()[:1] and volume.split()[0].startswith(f"{name}."):
-                _virsh("vol-delete", "--pool", pool, volume.split()[0])
+        for line in _virsh("vol-list", pool).splitlines():
+            volume, *_ = *line.split(), ""
+            if volume.startswith(f"{name}."):
+                _virsh("vol-delete", "--pool", pool, volume)
                 there = True
     return there
 

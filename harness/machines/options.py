@@ -72,6 +72,20 @@ def add_options(group: pytest.OptionGroup) -> None:
     )
 
 
+def words_of(options: MachineOptions) -> list[str]:
+    """The words of a command line that ask for this."""
+    default = MachineOptions()
+    words = [] if options.machine == default.machine else [f"--machine={options.machine}"]
+    if options.machine.startswith("ssh"):
+        return [*words, CONSENT]
+    words += [
+        f"--vagrant-{name}={getattr(options, name)}"
+        for name in ("box", "provider", "accelerator", "cpus", "memory")
+        if getattr(options, name) != getattr(default, name)
+    ]
+    return words
+
+
 def options_of(config: pytest.Config) -> MachineOptions:
     """What was asked for on this command line."""
     words = ("box", "provider", "accelerator", "cpus", "memory")

@@ -13,7 +13,7 @@ from harness import doctor
 from harness.errors import HostError
 from harness.keeper.vm import OutsideSpec, remove_link
 from harness.machines.choice import choose_machine
-from harness.machines.options import CONSENT, MachineOptions
+from harness.machines.options import CONSENT, MachineOptions, words_of
 from harness.machines.stock import Network
 from harness.machines.vagrant import accelerator, network, requirements
 from harness.machines.vagrant.box import PREFIX, find_box
@@ -338,3 +338,16 @@ def test_the_script_gives_an_interface_its_name_and_addresses(tmp_path: Path) ->
     assert "10.9.9.9" not in done.stdout.partition("default")[2]
     assert "nameserver 198.51.100.53" in resolv.read_text(encoding="ascii")
     assert stat.S_ISREG(resolv.stat().st_mode)
+
+
+def test_a_line_to_paste_says_what_was_asked_for() -> None:
+    assert words_of(MachineOptions()) == []
+    assert words_of(MachineOptions(machine="vagrant", box="debian-13", memory=4096)) == [
+        "--machine=vagrant",
+        "--vagrant-box=debian-13",
+        "--vagrant-memory=4096",
+    ]
+    assert words_of(MachineOptions(machine="ssh:me@host", consent=True)) == [
+        "--machine=ssh:me@host",
+        CONSENT,
+    ]

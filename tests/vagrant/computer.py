@@ -35,6 +35,11 @@ ENVIRONMENT = (
     f" PATH=$PATH:/usr/sbin; cd {PROJECT}"
 )
 
+PYTEST = (
+    "python3 -m pytest -p harness.plugin -p no:cacheprovider --machine vagrant"
+    f" --vagrant-box {BUILT} --mailserver stand-in"
+)
+
 
 class Computer:
     """The computer, with this project and what it needs; nothing has to be fetched from there.
@@ -87,9 +92,34 @@ class Computer:
         """Run a command line in the project's folder."""
         return self.machine.run(f"{ENVIRONMENT}; {command}", within=within)
 
+    def what_there_is(self) -> dict[str, str]:
+        """Everything that a run makes on a computer: the same before and after it."""
+        asked = {
+            "virtual machines": "virsh list --all --name",
+            # Boxes stay on purpose: they are called so.
+            "disks": "virsh vol-list default | grep -v _box.img",
+            "consoles": "ls /var/log/libvirt/qemu | grep console || :",
+            "links": "ip -brief link | grep -v virbr | cut -d' ' -f1",
+            "ledgers": f"mkdir -p {CACHE}/ledger && ls {CACHE}/ledger",
+            "runtime": "ls /run/dms-harness 2>/dev/null || :",
+            "cgroups": "ls -d /sys/fs/cgroup/dms-harness/* 2>/dev/null || :",
+            "processes": "ps -eo comm --no-headers | grep -E '^(qemu|vagrant|ruby|python)' || :",
+        }
+        return {what: self.machine.succeed(command) for what, command in asked.items()}
+
+    def begin(self, words: str, log: str) -> int:
+        """Begin to run pytest there in the background; return its process id.
+
+        Args:
+            words: its arguments.
+            log: the file that all that it says is written to.
+        """
+        started = self.run(f"setsid {PYTEST} {words} >{log} 2>&1 </dev/null & echo $!", 60)
+        return int(started.stdout)
+
     def pytest(self, words: str, within: float) -> Completed:
         """Run pytest there."""
-        return self.run(f"python3 -m pytest -p harness.plugin -p no:cacheprovider {words}", within)
+        return self.run(f"{PYTEST} {words}", within)
 
 
 def _project() -> bytes:

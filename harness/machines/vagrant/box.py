@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Final
 from harness import cache
 from harness.errors import HostError
 from harness.keeper.client import Keeper
+from harness.keeper.vm import LIBVIRT
 from harness.machines import vagrant_box
 from harness.mailserver.image import Say
 
@@ -57,6 +60,32 @@ def find_box(wanted: str, keeper: Keeper, say: Say) -> Box:
         if not file.exists():
             _make(file, keeper, say)
     return Box(f"{PREFIX}{file.stem}", file.as_uri(), is_here=True)
+
+
+def forget_boxes() -> list[str]:
+    """Remove the boxes that were made here from where Vagrant and libvirt keep them.
+
+    Returns:
+        Their names.
+    """
+    listed = [line.split()[0] for line in _lines("vagrant", "box", "list") if line.strip()]
+    names = sorted({name for name in listed if name.startswith(PREFIX)})
+    for name in names:
+        _lines("vagrant", "box", "remove", "--force", "--all", name)
+    virsh = ("virsh", "--quiet", "--connect", LIBVIRT)
+    for pool in _lines(*virsh, "pool-list", "--name"):
+        for line in _lines(*virsh, "vol-list", pool.strip()) if pool.strip() else ():
+            if (volume := line.split()[0] if line.split() else "").startswith(PREFIX):
+                _lines(*virsh, "vol-delete", "--pool", pool.strip(), volume)
+    return names
+
+
+def _lines(*command: str) -> list[str]:
+    """What a command prints; nothing where it is not installed, or fails."""
+    if shutil.which(command[0]) is None:
+        return []
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.splitlines() if done.returncode == 0 else []
 
 
 def _make(file: Path, keeper: Keeper, say: Say) -> None:
