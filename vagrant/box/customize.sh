@@ -34,11 +34,12 @@ echo mailhost > "$1/etc/hostname"
 printf '127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.1.1 mailhost\n' > "$1/etc/hosts"
 echo 'nameserver 192.168.121.1' > "$1/etc/resolv.conf"
 
-# A fixed identity: an empty one would make every boot a first boot.
-systemd-id128 new > "$1/etc/machine-id"
+# Empty, so that systemd takes the domain's UUID, at every boot; and not a first boot's.
+: > "$1/etc/machine-id"
 
 # The boot loader, by the tools of the box's own distribution.
-cp "$2/grub.cfg" "$1/tmp/grub.cfg"
+# What reads its commands knows no comments, and waits for the end of a quote.
+grep -v '^#' "$2/grub.cfg" > "$1/tmp/grub.cfg"
 chroot "$1" grub-mkimage --format=i386-pc --prefix=/boot/grub --config=/tmp/grub.cfg \
     --output=/tmp/core.img biosdisk part_msdos ext2 linux serial terminal
 mv "$1/tmp/core.img" "$3/core.img"
