@@ -1,5 +1,6 @@
 # make run     the main job; K=... selects scenarios as pytest -k does, N=... is pytest's -n
 # make test    everything that proves the project, linters and types included
+# make bench    how long things take; BENCH='--vagrant --whole' measures more
 # make test-vagrant   what takes too long for each change: more of it on a virtual machine
 # All build on `make setup`, which installs what is needed and builds the machine image.
 
@@ -48,7 +49,7 @@ box: venv
 	sh harness/setup.sh box
 
 bench: setup
-	$(VENV)/python tests/benchmarks/bench.py
+	$(VENV)/python tests/benchmarks/bench.py $(BENCH)
 
 clean: venv
 	$(VENV)/dms-harness clean

@@ -45,13 +45,20 @@ def ingredients() -> list[Path]:
     return [RECIPE, PACKAGES[0], Path(__file__), Path(debian.__file__)]
 
 
-def make(target: Path, suite: str = SUITE, gigabytes: int = GIGABYTES) -> None:
+def make(
+    target: Path,
+    suite: str = SUITE,
+    gigabytes: int = GIGABYTES,
+    like: tuple[Path, str] | None = None,
+) -> None:
     """Make a box; tell each step on standard output.
 
     Args:
         target: the file to write.
         suite: Debian's code name.
         gigabytes: the size of its disk.
+        like: the root of a machine that has been provisioned, and its user who runs containers;
+            the box has that user and both podman's stores too.
 
     Raises:
         subprocess.CalledProcessError: one of the tools failed; it has said why.
@@ -62,6 +69,9 @@ def make(target: Path, suite: str = SUITE, gigabytes: int = GIGABYTES) -> None:
         work = Path(folder)
         root, disk, image = work / "root", work / "disk", work / "box.img"
         _run(bootstrap(suite, root, work))
+        if like is not None:
+            _say("copying the images", started)
+            _furnish(root, *like)
         _say("writing the file system", started)
         _write_disk(disk, root, work, gigabytes << 30)
         shutil.rmtree(root)
@@ -89,6 +99,17 @@ def bootstrap(suite: str, root: Path, work: Path) -> list[str]:
     tool, *words = debian.mmdebstrap(suite, packages, [customize], str(root))
     # Before there are packages: the initial RAM disk is made, once, while they are installed.
     return [tool, f'--setup-hook=cp -R {RECIPE / "rootfs"}/. "$1"', *words]
+
+
+def _furnish(root: Path, like: Path, user: str) -> None:
+    """Copy a user and the container stores, root's and the user's, from another root."""
+    for folder in ("var/lib/containers", f"home/{user}"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        _run(["cp", "--archive", f"{like / folder}/.", str(root / folder)])
+    for name in ("passwd", "shadow", "group", "gshadow", "subuid", "subgid"):
+        lines = (like / "etc" / name).read_text(encoding="utf-8").splitlines()
+        with (root / "etc" / name).open("a", encoding="utf-8") as out:
+            out.writelines(f"{line}\n" for line in lines if line.startswith(f"{user}:"))
 
 
 def _write_disk(disk: Path, root: Path, parts: Path, size: int) -> None:
@@ -148,11 +169,16 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--mirror", default=debian.MIRROR, help="Debian mirror; also $DMS_HARNESS_MIRROR"
     )
+    parser.add_argument("--like", type=Path, metavar="ROOT", help="take USER and images from there")
+    parser.add_argument("--user", help="with --like: who runs rootless containers there")
     given = parser.parse_args(words)
+    if bool(given.like) != bool(given.user):
+        parser.error("--like and --user go together")
     debian.MIRROR = given.mirror
     os.umask(0o022)
     try:
-        make(given.target, given.suite, given.gigabytes)
+        like = (given.like, given.user) if given.like else None
+        make(given.target, given.suite, given.gigabytes, like)
     except (subprocess.CalledProcessError, OSError, ValueError) as error:
         print(f"E: {error}", file=sys.stderr)
         return 1

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from harness.machines.vagrant.box import PREFIX, find_box
 from harness.machines.vagrant.stock import _ssh_settings
 from harness.machines.vagrant.trouble import explain
 
+NOBODY: Any = None
 MAC = "52:54:00:12:34:56"
 
 
@@ -177,13 +179,13 @@ def test_what_never_boots_is_not_waited_for(
 def test_a_box_file_has_a_name_of_its_own(tmp_path: Path) -> None:
     file = tmp_path / "mine.box"
     file.touch()
-    box = find_box(str(file), None, print)  # type: ignore[arg-type]  # nothing is made
+    box = find_box(str(file), NOBODY, NOBODY, print)
     assert (box.name, box.url, box.is_here) == (f"{PREFIX}mine", file.as_uri(), True)
 
 
 def test_a_box_file_that_is_not_there_is_told() -> None:
     with pytest.raises(HostError, match=r"--vagrant-box ./none.box: no such file"):
-        find_box("./none.box", None, print)  # type: ignore[arg-type]
+        find_box("./none.box", NOBODY, NOBODY, print)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import sys
 import tarfile
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from harness import cache
 from harness.keeper.client import Keeper
@@ -20,7 +21,7 @@ from harness.machines.debian import mmdebstrap, package_list
 from harness.machines.execution import Completed
 from harness.machines.golden import GUEST, SUITE, USER
 from harness.machines.nspawn import NspawnMachine
-from harness.machines.vagrant.box import BUILT, built_file, find_box
+from harness.machines.vagrant.box import BUILT, find_box
 from harness.mailserver.standin import StandIn
 
 ROOT = Path(__file__).parents[2]
@@ -71,18 +72,15 @@ class Computer:
 
     def start(self) -> None:
         """Boot it, and bring everything there that a run will look for in its cache."""
-        box = find_box(BUILT, self.keeper, print)
+        box = find_box(BUILT, self.keeper, StandIn(""), print)
         assert box.is_here
-        standin = StandIn("")
-        standin.prepare(self.keeper, print, str)
+        file = Path(urlsplit(box.url).path)
         self.machine.start()
         self.machine.wait_until_up()
-        self.machine.succeed(f"mkdir -p {CACHE}/ssh {CACHE}/images {CACHE}/boxes")
-        for file, folder in (
-            (built_file(self.keeper.cache), "boxes"),
-            (standin.rootfs(self.keeper.cache), "images"),
-        ):
-            self.machine.copy_to(file, f"{CACHE}/{folder}/{file.name}")
+        self.machine.succeed(f"mkdir -p {CACHE}/boxes")
+        self.machine.copy_to(file, f"{CACHE}/boxes/{file.name}")
+        # A box is for those who have the keys that were made where it was.
+        self.machine.copy_to(cache.login(self.keeper.cache).private_key.parent, f"{CACHE}/ssh")
         self.machine.succeed(
             f"mkdir -p {PROJECT} {PYTHON_PACKAGES} && tar -x -C {PROJECT}", stdin=_project()
         )

@@ -13,8 +13,9 @@ from harness import cache
 from harness.errors import HostError
 from harness.keeper.client import Keeper
 from harness.keeper.vm import LIBVIRT
-from harness.machines import vagrant_box
-from harness.mailserver.image import Say
+from harness.machines import golden, vagrant_box
+from harness.machines.golden import Golden
+from harness.mailserver.image import Image, Say
 
 BUILT: Final = "debian-13"
 """The box that is made here, from packages."""
@@ -37,13 +38,14 @@ class Box:
     is_here: bool = False
 
 
-def built_file(folder: Path) -> Path:
-    """Where a cache has the box that is made here."""
-    return folder / "boxes" / f"{BUILT}-{cache.digest(*vagrant_box.ingredients())}.box"
-
-
-def find_box(wanted: str, keeper: Keeper, say: Say) -> Box:
+def find_box(wanted: str, keeper: Keeper, image: Image, say: Say) -> Box:
     """The box of that name; made now where it is the one that is made here.
+
+    Args:
+        wanted: a distribution, one of Vagrant's boxes, or a `.box` file.
+        keeper: owns what making it takes.
+        image: a box that is made here has it.
+        say: tells the user what is being done.
 
     Raises:
         HostError: it cannot be made; says why and what to do.
@@ -55,11 +57,23 @@ def find_box(wanted: str, keeper: Keeper, say: Say) -> Box:
         return Box(f"{PREFIX}{path.stem}", path.absolute().as_uri(), is_here=True)
     if wanted != BUILT:
         return Box(wanted)
-    file = built_file(keeper.cache)
     with cache.exclusive(keeper.cache, "box", lambda: say("another run makes the box; waiting")):
-        if not file.exists():
-            _make(file, keeper, say)
+        file = _built_file(keeper, image)
+        if file is None or not file.exists():
+            made = golden.ensure(keeper, image, say)
+            file = _built_file(keeper, image)
+            assert file is not None
+            _make(file, keeper, made, say)
     return Box(f"{PREFIX}{file.stem}", file.as_uri(), is_here=True)
+
+
+def _built_file(keeper: Keeper, image: Image) -> Path | None:
+    """Where the cache has the box with an image, or would; None while that is not fetched."""
+    furnished = golden.golden_name(cache.login(keeper.cache), image)
+    if furnished is None:
+        return None
+    digest = cache.digest(*vagrant_box.ingredients(), furnished)
+    return keeper.cache / "boxes" / f"{BUILT}-{digest}.box"
 
 
 def forget_boxes() -> list[str]:
@@ -88,10 +102,14 @@ def _lines(*command: str) -> list[str]:
     return done.stdout.splitlines() if done.returncode == 0 else []
 
 
-def _make(file: Path, keeper: Keeper, say: Say) -> None:
+def _make(file: Path, keeper: Keeper, like: Golden, say: Say) -> None:
     say(f"machine: making the box {BUILT} from packages")
     file.parent.mkdir(exist_ok=True)
-    command = [sys.executable, str(vagrant_box.RECIPE / "make"), "{target}"]
+    store = Path(keeper.call("hello")["store"])
+    command = [
+        *(sys.executable, str(vagrant_box.RECIPE / "make"), "{target}"),
+        *("--like", str(store / like.name), "--user", golden.USER),
+    ]
     try:
         keeper.call(
             "make_file",

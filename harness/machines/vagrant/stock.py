@@ -13,7 +13,8 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, get_args
 
@@ -31,6 +32,7 @@ from harness.machines.vagrant.box import find_box
 from harness.machines.vagrant.machine import Management, VagrantMachine
 from harness.machines.vagrant.requirements import choose_provider
 from harness.machines.vagrant.trouble import explain
+from harness.mailserver.image import NAME as NAME_OF_IMAGE
 from harness.mailserver.image import Image, Say
 from harness.patience import stretch
 from harness.vantage import Family
@@ -64,6 +66,9 @@ class VagrantStock:
 
     limit = 1
 
+    seconds: dict[str, float]
+    """What making it took: `up`, `provision`, `image`, `snapshot`."""
+
     def __init__(self, keeper: Keeper, image: Image, options: MachineOptions, say: Say) -> None:
         self._keeper = keeper
         self._image = image
@@ -71,6 +76,7 @@ class VagrantStock:
         self._say = say
         self._login = cache.login(keeper.cache)
         self._facts: dict[str, str] = {}
+        self.seconds = {}
         self._free = threading.Semaphore(1)
         self._is_fresh = False
         self._outside: dict[str, str] | None = None
@@ -78,11 +84,7 @@ class VagrantStock:
         self._provider = choose_provider(options.provider)
         self._accelerator = self._choose_accelerator()
         stretch(SLOWNESS if self._accelerator == "tcg" else 1.0)
-        self._box = find_box(options.box, keeper, say)
-        with cache.exclusive(keeper.cache, "golden", lambda: say("another run builds an image")):
-            image.prepare(
-                keeper, say, lambda: golden.ensure_rootfs(keeper, cache.login(keeper.cache), say)
-            )
+        self._box = find_box(options.box, keeper, image, say)
 
     def _choose_accelerator(self) -> str:
         if self._options.accelerator in ("kvm", "tcg"):
@@ -232,12 +234,45 @@ class VagrantStock:
             raise
 
     def _bring_up(self) -> dict[str, str]:
-        started = time.monotonic()
         self._say(f"machine: vagrant up, box {self._box.name}, {self._accelerator}")
         within = UP_WITHIN + (0 if self._box.is_here else DOWNLOAD_WITHIN)
-        self._vagrant("up", f"--provider={self._provider}", "--no-provision", within=within)
-        self._say(f"machine: up after {time.monotonic() - started:.0f} s; provisioning")
-        machine = self._management = self._log_in()
+        with self._clock("up"):
+            self._vagrant("up", f"--provider={self._provider}", "--no-provision", within=within)
+        self._say(f"machine: up after {self.seconds['up']:.0f} s; provisioning")
+        with self._clock("provision"):
+            machine = self._management = self._provision()
+        with self._clock("image"):
+            self._load_image(machine)
+        facts = made_of(machine)
+        self._login = Login(self._login.private_key, facts["host_key"])
+        machine.shell.forget()
+        self._say("machine: taking the snapshot")
+        with self._clock("snapshot"):
+            self._vagrant("snapshot", "save", SNAPSHOT)
+        self._is_fresh = True
+        self._say(f"machine: ready after {sum(self.seconds.values()):.0f} s")
+        return facts
+
+    def _load_image(self, machine: Management) -> None:
+        """Load the image, unless the box has it already."""
+        users = ("root", machine.user)
+        if all(machine.run(f"podman image exists {NAME_OF_IMAGE}", u).status == 0 for u in users):
+            return
+        keeper, say = self._keeper, self._say
+        with cache.exclusive(keeper.cache, "golden", lambda: say("another run builds an image")):
+            self._image.prepare(
+                keeper, say, lambda: golden.ensure_rootfs(keeper, cache.login(keeper.cache), say)
+            )
+        self._image.load(machine, say)
+
+    @contextmanager
+    def _clock(self, what: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self.seconds[what] = time.monotonic() - started
+
+    def _provision(self) -> Management:
+        machine = self._log_in()
         machine.wait_until_up(within=DO_WITHIN)
         # First: nobody is to wait until the interface is up that nobody has told what it is for.
         for path, text in guest_network.FILES.items():
@@ -248,15 +283,7 @@ class VagrantStock:
         )
         self._free_first_uid(machine)
         golden.provision(machine, self._say)
-        self._image.load(machine, self._say)
-        facts = made_of(machine)
-        self._login = Login(self._login.private_key, facts["host_key"])
-        machine.shell.forget()
-        self._say("machine: taking the snapshot")
-        self._vagrant("snapshot", "save", SNAPSHOT)
-        self._is_fresh = True
-        self._say(f"machine: ready after {time.monotonic() - started:.0f} s")
-        return facts
+        return machine
 
     def _free_first_uid(self, machine: Management) -> None:
         """Let the user who runs containers be the first of the host's, as the guide's reader is.
