@@ -1,0 +1,45 @@
+"""The box: what its disk begins with, and what it is made of."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from harness.machines.vagrant_box import PARTITION, SECTOR, boot_sectors, bootstrap, ingredients
+
+GIGABYTE = (1 << 30) // SECTOR
+
+
+def test_the_disk_has_one_linux_partition_that_reaches_its_end() -> None:
+    boot = bytes(range(256)) * 2
+    disk = boot_sectors(boot, b"core", GIGABYTE)
+    active, kind, first, sectors = struct.unpack("<B3xB3xII", disk[446:462])
+    assert (active, kind) == (0x80, 0x83)
+    assert (first, first + sectors) == (PARTITION, GIGABYTE)
+    assert not any(disk[462:510])
+
+
+def test_the_boot_sector_keeps_its_code_and_loads_the_next_sector() -> None:
+    boot = bytes(range(256)) * 2
+    disk = boot_sectors(boot, b"core", GIGABYTE)
+    assert disk[:440] == boot[:440]
+    assert disk[510:] == b"\x55\xaacore"
+
+
+def test_a_boot_loader_that_would_reach_into_the_partition_is_refused() -> None:
+    most = (PARTITION - 1) * SECTOR
+    assert len(boot_sectors(bytes(512), bytes(most), GIGABYTE)) == PARTITION * SECTOR
+    with pytest.raises(ValueError, match="does not fit"):
+        boot_sectors(bytes(512), bytes(most + 1), GIGABYTE)
+
+
+def test_the_box_has_what_other_machines_have_and_a_kernel() -> None:
+    command = bootstrap("trixie", Path("/root-folder"), Path("/work"))
+    included = next(word for word in command if word.startswith("--include=")).split("=")[1]
+    assert {"podman", "firewalld", "linux-image-cloud-amd64"} <= set(included.split(","))
+
+
+def test_all_that_a_box_is_made_of_is_there() -> None:
+    assert all(path.exists() for path in ingredients())
