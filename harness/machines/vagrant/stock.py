@@ -237,7 +237,7 @@ class VagrantStock:
         self._say(f"machine: vagrant up, box {self._box.name}, {self._accelerator}")
         within = UP_WITHIN + (0 if self._box.is_here else DOWNLOAD_WITHIN)
         with self._clock("up"):
-            self._vagrant("up", f"--provider={self._provider}", "--no-provision", within=within)
+            self._up(within)
         self._say(f"machine: up after {self.seconds['up']:.0f} s; provisioning")
         with self._clock("provision"):
             machine = self._management = self._provision()
@@ -264,6 +264,21 @@ class VagrantStock:
                 keeper, say, lambda: golden.ensure_rootfs(keeper, cache.login(keeper.cache), say)
             )
         self._image.load(machine, say)
+
+    def _up(self, within: float) -> None:
+        up = ("up", f"--provider={self._provider}", "--no-provision")
+        try:
+            self._vagrant(*up, within=within)
+        except MachineError as error:
+            # A sector of ours may boot where libvirt, or a whole kernel, does not.
+            tried = self._accelerator == "kvm" and self._options.accelerator == "auto"
+            if not tried or "KVM" not in error.message:
+                raise
+            self._say("machine: KVM does not work with libvirt; once more without, slowly")
+            self._vagrant("destroy", "--force")
+            self._accelerator = "tcg"
+            stretch(SLOWNESS)
+            self._vagrant(*up, within=within)
 
     @contextmanager
     def _clock(self, what: str) -> Iterator[None]:
