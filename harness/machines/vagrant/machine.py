@@ -37,6 +37,7 @@ class VagrantMachine(BaseMachine):
         network: what its network is like.
         take: waits until the virtual machine is free and resets it.
         give_back: lets the next one have it.
+        is_known: whether libvirt can be asked about it.
     """
 
     kind = "vagrant"
@@ -53,6 +54,7 @@ class VagrantMachine(BaseMachine):
         network: Network,
         take: Callable[[Network], None],
         give_back: Callable[[], None],
+        is_known: bool = True,
     ) -> None:
         super().__init__(name, login)
         self.user = user
@@ -63,6 +65,7 @@ class VagrantMachine(BaseMachine):
         self._domain = domain
         self._take = take
         self._give_back = give_back
+        self._is_known = is_known
         self._destroyed = False
         self._looked = 0.0
         self._life = threading.Lock()
@@ -100,7 +103,7 @@ class VagrantMachine(BaseMachine):
         """Why it cannot answer any more: taken down, or not running."""
         if self._destroyed:
             return "it was taken down"
-        if time.monotonic() - self._looked < LOOK:
+        if not self._is_known or time.monotonic() - self._looked < LOOK:
             return ""
         self._looked = time.monotonic()
         state = self._keeper.call("domain_state", name=self._domain)["state"]

@@ -346,6 +346,7 @@ class VagrantStock:
             network,
             self._take,
             self._free.release,
+            is_known=self._provider == "libvirt",
         )
 
     def _take(self, network: Network) -> None:
