@@ -214,6 +214,7 @@ class Keeper:
         self, progress: Progress, name: str, final: str, command: list[str], notes: dict[str, Any]
     ) -> Reply:
         """Fill a new subvolume by a command (`{target}` stands for it) and add it to the cache."""
+        self._insist_on_store()
         name = self.own(name)
         target = str(self.store.path(name))
         snapshot = self.ledger.note("snapshot", name)
@@ -263,6 +264,7 @@ class Keeper:
             environment: variables for it.
             within: seconds.
         """
+        self._insist_on_store()
         name = self.own(name)
         final = Path(path)
         part = final.with_name(f"{self.owner}.{final.name}")
@@ -312,6 +314,7 @@ class Keeper:
             files: path → text: what is written into the snapshot before the boot.
             spec: the other fields of `ContainerSpec`.
         """
+        self._insist_on_store()
         own = self.own(name, prefix="machine-")
         self.ledger.note("snapshot", own)
         self.ledger.note("cgroup", own)
@@ -373,6 +376,10 @@ class Keeper:
         return {}, [netns.open_socket(outside, family, kind, address, listen).detach()]
 
     # -- helpers -------------------------------------------------------------------------------
+
+    def _insist_on_store(self) -> None:
+        if not self._with_store:
+            raise OSError("this takes what the embedded machine needs, which this computer has not")
 
     def own(self, name: str, prefix: str = "build-") -> str:
         """A name that is unique on this computer, for something of that name within the run."""

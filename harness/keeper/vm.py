@@ -63,10 +63,12 @@ async def open_outside(spec: OutsideSpec) -> None:
     bridge, port = spec.bridge, f"{spec.bridge}p"
     await close_outside(spec)
     await netns.ip(f"link add {bridge} type bridge\n")
-    # The computer itself has no part in it.
-    ipv6 = Path("/proc/sys/net/ipv6/conf") / bridge / "disable_ipv6"
-    if ipv6.exists():
-        ipv6.write_text("1", encoding="ascii")
+    # The computer itself has no part in it: no address there, and no answer for those that it has
+    # elsewhere, which may be the very same where it is a machine of ours itself.
+    for setting, value in (("ipv6/conf/{}/disable_ipv6", "1"), ("ipv4/conf/{}/arp_ignore", "8")):
+        path = Path("/proc/sys/net") / setting.format(bridge)
+        if path.exists():
+            path.write_text(value, encoding="ascii")
     await netns.ip(f"netns add {spec.namespace}\n")
     netns.set_default(spec.namespace, "ipv6/conf/default/dad_transmits", "0")
     await netns.ip(netns.addresses_script("lo", spec.far), spec.namespace)
