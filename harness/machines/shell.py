@@ -14,6 +14,7 @@ from pathlib import Path
 import asyncssh
 
 from harness.errors import MachineError
+from harness.machines.pump import socket_to
 from harness.patience import patient
 
 SESSIONS = 8
@@ -60,7 +61,6 @@ class Shell:
         self.login = login
         self._dial = dial
         self._connections: dict[str, asyncio.Task[asyncssh.SSHClientConnection]] = {}
-        self._pumps: set[asyncio.Task[None]] = set()
         self._sessions: dict[str, asyncio.Semaphore] = {}
 
     async def connection(self, user: str) -> asyncssh.SSHClientConnection:
@@ -127,25 +127,13 @@ class Shell:
         except asyncssh.ChannelOpenError as error:
             number = _ERRNO.get(error.reason, errno.ECONNREFUSED)
             raise OSError(number, error.reason) from error
-        return await self._socket_to(reader, writer)
+        return await socket_to(reader, writer)
 
     async def connect_to_command(self, command: str) -> socket.socket:
         """A socket whose other end is the standard input and output of a command of root's."""
         connection = await self.connection("root")
         process = await connection.create_process(command, encoding=None)
-        return await self._socket_to(process.stdout, process.stdin)
-
-    async def _socket_to(
-        self, reader: asyncssh.SSHReader[bytes], writer: asyncssh.SSHWriter[bytes]
-    ) -> socket.socket:
-        near, far = socket.socketpair()
-        far.setblocking(False)
-        near.setblocking(False)
-        far_reader, far_writer = await asyncio.open_connection(sock=far)
-        task = asyncio.create_task(_relay(reader, writer, far_reader, far_writer))
-        self._pumps.add(task)
-        task.add_done_callback(self._pumps.discard)
-        return near
+        return await socket_to(process.stdout, process.stdin)
 
     async def log_out(self, user: str) -> None:
         """Close a user's connection, and with it the session on the machine."""
@@ -163,30 +151,3 @@ class Shell:
             else:
                 task.cancel()
         self._connections.clear()
-
-
-async def _relay(
-    reader: asyncssh.SSHReader[bytes],
-    writer: asyncssh.SSHWriter[bytes],
-    far_reader: asyncio.StreamReader,
-    far_writer: asyncio.StreamWriter,
-) -> None:
-    """Copy in both directions until both have ended: one end may come long before the other."""
-    try:
-        await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
-    finally:
-        writer.close()
-        far_writer.close()
-
-
-async def _pump(
-    reader: asyncio.StreamReader | asyncssh.SSHReader[bytes],
-    writer: asyncio.StreamWriter | asyncssh.SSHWriter[bytes],
-) -> None:
-    """Copy until the end of the stream, and pass the end on."""
-    with contextlib.suppress(OSError, asyncssh.Error):
-        while data := await reader.read(1 << 16):
-            writer.write(data)
-            await writer.drain()
-    with contextlib.suppress(OSError, asyncssh.Error):
-        writer.write_eof()

@@ -1,0 +1,169 @@
+"""Sockets of another namespace, through the relay: here its namespace is this computer's own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import dns.asyncquery
+import dns.message
+import pytest
+
+from harness.loop import wait_for
+from harness.machines.pump import Reader, Writer
+from harness.machines.relayed import Relayed
+from harness.outside.dns import Dns, Zone
+from harness.outside.sink import Sink
+
+RELAY = Path(__file__).parents[2] / "harness" / "machines" / "guest" / "relay.py"
+CLIENT = "127.0.0.77"
+
+
+@pytest.fixture
+def relayed(tmp_path: Path) -> Iterator[Relayed]:
+    path = tmp_path / "relay.sock"
+    process = subprocess.Popen([sys.executable, "-I", RELAY, path])
+
+    async def dial() -> tuple[Reader, Writer]:
+        return await asyncio.open_unix_connection(path)
+
+    try:
+        deadline = time.monotonic() + 20
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        yield Relayed(dial)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    with socket.create_server((host, 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def test_a_client_has_the_address_it_is_given(relayed: Relayed) -> None:
+    async def seen() -> tuple[str, bytes, bytes]:
+        asked = asyncio.get_running_loop().create_future()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            said = await reader.read()  # to the end of it: one direction ends before the other
+            writer.write(b"heard " + said)
+            writer.close()
+            asked.set_result(writer.get_extra_info("peername")[0])
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection(
+            sock=await relayed.connect("127.0.0.1", port, CLIENT)
+        )
+        writer.write(b"hello")
+        writer.write_eof()
+        heard = await reader.read()
+        server.close()
+        return await asked, heard, b""
+
+    assert wait_for(seen(), 10)[:2] == (CLIENT, b"heard hello")
+
+
+def test_a_refusal_is_the_kernels_own(relayed: Relayed) -> None:
+    with pytest.raises(ConnectionRefusedError):
+        wait_for(relayed.connect("127.0.0.1", free_port(), CLIENT), 10)
+    with pytest.raises(OSError, match="Cannot assign requested address"):
+        wait_for(relayed.connect("127.0.0.1", 25, "203.0.113.200"), 10)
+
+
+def test_a_socket_that_cannot_be_bound_says_why(relayed: Relayed) -> None:
+    with pytest.raises(OSError, match="Cannot assign requested address"):
+        relayed.open_socket(socket.AF_INET, socket.SOCK_STREAM, ("203.0.113.200", 25), listen=True)
+
+
+def test_a_server_sees_its_clients_own_address(relayed: Relayed) -> None:
+    port = free_port()
+    listening = relayed.open_socket(
+        socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", port), listen=True
+    )
+    sink = Sink()
+    wait_for(sink.serve(listening))
+
+    def send() -> None:
+        with (
+            socket.create_connection(("127.0.0.1", port), 10, (CLIENT, 0)) as client,
+            client.makefile("rwb", buffering=0) as lines,
+        ):
+            for command in ("EHLO me", "MAIL FROM:<a@b.c>", "RCPT TO:<d@e.f>", "DATA"):
+                lines.readline()
+                lines.write(f"{command}\r\n".encode())
+                while command == "EHLO me" and lines.readline()[3:4] == b"-":
+                    pass
+                if command == "EHLO me":
+                    lines.write(b"NOOP\r\n")
+            lines.readline()
+            lines.write(b"X-Nonce: n\r\n\r\nhello\r\n.\r\nQUIT\r\n")
+            while lines.readline():
+                pass
+
+    try:
+        for _ in range(3):
+            send()
+        assert [each.client for each in sink.arrivals] == [CLIENT] * 3
+    finally:
+        wait_for(sink.close())
+    # Nobody listens any more, over there neither.
+    deadline = time.monotonic() + 10
+    with pytest.raises(ConnectionRefusedError):  # noqa: PT012 — in the end
+        while time.monotonic() < deadline:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+
+
+def test_dns_is_answered_over_udp_and_tcp(relayed: Relayed) -> None:
+    port = free_port()
+    zone = Zone()
+    zone.add("mx.outside.test", "A", "192.0.2.1")
+    server = Dns(zone)
+    wait_for(
+        server.serve(
+            relayed.open_socket(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", port)),
+            relayed.open_socket(
+                socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", port), listen=True
+            ),
+        )
+    )
+    question = dns.message.make_query("mx.outside.test", "A")
+
+    async def ask() -> list[str]:
+        answers = [
+            await query(question, "127.0.0.1", 10, port, source=CLIENT)
+            for query in (dns.asyncquery.udp, dns.asyncquery.tcp)
+        ]
+        return [answer.answer[0][0].to_text() for answer in answers]
+
+    try:
+        assert asyncio.run(ask()) == ["192.0.2.1"] * 2
+        assert [query.client for query in server.queries] == [CLIENT] * 2
+    finally:
+        wait_for(server.close())
+
+
+def test_whoever_gives_up_waiting_is_not_connected(relayed: Relayed) -> None:
+    """A listener that accepts nobody: the connection after its backlog is never opened."""
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        where = deaf.getsockname()
+        filling = []
+        try:
+            with pytest.raises(TimeoutError):  # noqa: PT012 — the kernel takes one or two
+                for _ in range(4):
+                    filling.append(wait_for(relayed.connect(*where, CLIENT), 0.7))
+        finally:
+            for each in filling:
+                with contextlib.suppress(OSError):
+                    each.close()
