@@ -151,6 +151,8 @@ def clean(args: argparse.Namespace) -> int:
     from harness.keeper.client import Keeper
     from harness.machines.vagrant.box import forget_boxes
 
+    if args.machine.startswith("ssh:"):
+        return _clean_host(args.machine.removeprefix("ssh:"))
     store = cache.folder() / "store"
     with_store = store.exists() or not doctor.problems()
     keeper = Keeper(cache.folder(), "clean", with_store)
@@ -178,6 +180,23 @@ def clean(args: argparse.Namespace) -> int:
     if complaint:
         raise HarnessError(complaint)
     return 1 if hello["stuck"] else 0
+
+
+def _clean_host(where: str) -> int:
+    """Undo what a dead run left on somebody's own host."""
+    from harness.machines.ssh.login import Login, parse
+    from harness.machines.ssh.stock import clean_up
+
+    login = Login(parse(where))
+    try:
+        done = clean_up(login)
+    finally:
+        login.close()
+    for line in done:
+        print(line)
+    if not done:
+        print("nothing was left behind")
+    return 0
 
 
 def guide(args: argparse.Namespace) -> int:
@@ -244,8 +263,13 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--claims", type=Path, default=Path("scenarios") / "claims.toml", metavar="FILE"
         )
-    add("clean", clean).add_argument(
-        "--cache", action="store_true", help="remove the machine images as well"
+    cleaning = add("clean", clean)
+    cleaning.add_argument("--cache", action="store_true", help="remove the machine images as well")
+    cleaning.add_argument(
+        "--machine",
+        default="",
+        metavar="ssh:[USER@]HOST[:PORT]",
+        help="undo what a dead run left on a host of yours, and nothing here",
     )
     guided = add("guide", guide)
     guided.add_argument("file", type=Path, metavar="FILE", help="the guide's page, in Markdown")

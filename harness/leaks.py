@@ -44,7 +44,7 @@ _BY_ITSELF = {
     ),
     "units": re.compile(
         r"(podman|polkit|dbus|podman-user-wait-network-online|systemd-tmpfiles-clean"
-        r"|systemd-hostnamed|systemd-timedated|systemd-localed|user@\d+|user-runtime-dir@\d+"
+        r"|dms-harness-shell-\S*|systemd-hostnamed|systemd-timedated|systemd-localed|user@\d+|user-runtime-dir@\d+"
         r"|sshd?|sshd?@\S+)\.service"
     ),
     # A user's own file system, which a login brings; not what podman mounts in it.

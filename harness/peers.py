@@ -78,7 +78,7 @@ class Peers:
                 self.machine.shell.login,
                 partial(
                     self.machine.shell.connect_to_command,
-                    f"nsenter --target {process} --net /usr/sbin/sshd -i",
+                    f"nsenter --target {process} --net {self.machine.sshd}",
                 ),
             )
             self._shells.append(shell)

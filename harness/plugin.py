@@ -195,7 +195,9 @@ def harness_session(request: pytest.FixtureRequest) -> Iterator[Session]:
     for item in run.own(request.session.items):
         asked = getattr(item, "callspec", None)
         fixtures = getattr(item, "fixturenames", ())
-        if asked is not None and "deployment" in fixtures:
+        if asked is None or "deployment" not in fixtures:
+            continue
+        if not run.why_not(asked.params["scenario"]):
             session.plan(asked.params["scenario"], "observations" in fixtures)
     # This process does nothing else while the first machine boots.
     threading.Thread(target=_import_later_ones, name="imports").start()
@@ -211,6 +213,8 @@ def harness_session(request: pytest.FixtureRequest) -> Iterator[Session]:
 def scenario(request: pytest.FixtureRequest) -> Scenario:
     """The scenario variant that the test is about."""
     given: Scenario = request.param
+    if reason := request.config.stash[run_key].why_not(given):
+        pytest.skip(f"not applicable here: {reason}")
     return given
 
 

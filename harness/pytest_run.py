@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, HostError
 from harness.machines.options import options_of, words_of
 from harness.scheduling import scope_of, share_of, suggested_deployments
 
@@ -106,8 +106,14 @@ class Run:
         _ = self.scenarios  # a mistake in one of them is said before minutes of building
         if only_lists:
             return
+        distributed = getattr(self.config.option, "dist", "no") != "no"
+        if distributed and self.machine.kind == "ssh":
+            raise HostError(
+                f"--machine ssh:{self.machine.why}: the host is one, and -n runs several at once",
+                "leave -n out",
+            )
         stock = self.session.stock
-        if getattr(self.config.option, "dist", "no") != "no":
+        if distributed:
             self.session.close()  # the workers' machines are their own
         else:
             stock.prepare()
@@ -173,6 +179,14 @@ class Run:
                 phases=self.say if self.config.get_verbosity() > 0 else None,
             )
         return self._session
+
+    def why_not(self, scenario: Scenario) -> str:
+        """Why a scenario variant cannot be judged on this run's machines, or nothing."""
+        if self.machine.kind != "ssh":
+            return ""
+        from harness.machines.ssh.applicable import why_not
+
+        return why_not(scenario, self.session.stock.facts)
 
     def own(self, items: list[pytest.Item]) -> list[pytest.Item]:
         """Those of the collected tests that this process will be asked to run."""

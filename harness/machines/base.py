@@ -38,6 +38,7 @@ class BaseMachine(ABC):
         address: the address that others reach it by, per family.
         outside: the network that it is connected to.
         facts: what it is made of, for reports: distribution, podman, systemd, …
+        sshd: the command of an SSH server that speaks with its standard input, as the others do.
         begun: when it began to boot for the first time, by the monotonic clock, or None.
     """
 
@@ -46,6 +47,7 @@ class BaseMachine(ABC):
     address: Mapping[Family, str]
     outside: Outside
     facts: Mapping[str, str]
+    sshd = "/usr/sbin/sshd -i"
 
     def __init__(self, name: str, login: Login) -> None:
         self.name = name

@@ -118,7 +118,9 @@ def stock_opener(choice: Choice, image: Image, say: Say) -> Callable[[Keeper], S
 
             return lambda keeper: VagrantStock(keeper, image, choice.options, say)
         case "ssh":
-            raise NotImplementedError
+            from harness.machines.ssh.stock import SshStock
+
+            return lambda keeper: SshStock(keeper, image, choice.why, say)
     from harness.machines import golden
 
     return lambda keeper: golden.ensure(keeper, image, say)

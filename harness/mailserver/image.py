@@ -86,7 +86,7 @@ def load_archive(machine: BaseMachine, archive: Path, identity: str, say: Say) -
         machine.copy_to(archive, _THERE)
         machine.succeed(f"chmod 644 {_THERE}")
         # One after the other: both at once take longer.
-        for user in ("root", machine.user):
+        for user in dict.fromkeys(("root", machine.user)):
             say(f"mail server: loading the image for {user}")
             machine.succeed(load, user, within=600)
     finally:
@@ -94,7 +94,9 @@ def load_archive(machine: BaseMachine, archive: Path, identity: str, say: Say) -
 
 
 def hand_over(machine: BaseMachine, say: Say) -> None:
-    """Copy the image from root's podman store to the user's."""
+    """Copy the image from root's podman store to the user's, where that is another."""
+    if machine.user == "root":
+        return
     say(f"mail server: handing the image to {machine.user}")
     archive = f"/home/{machine.user}/image.tar"
     machine.succeed(
