@@ -18,7 +18,7 @@ from harness.machines.options import CONSENT, MachineOptions, words_of
 from harness.machines.stock import Network
 from harness.machines.vagrant import accelerator, network, requirements
 from harness.machines.vagrant.box import PREFIX, find_box
-from harness.machines.vagrant.stock import _ssh_settings
+from harness.machines.vagrant.command import ssh_settings
 from harness.machines.vagrant.trouble import explain
 
 NOBODY: Any = None
@@ -253,7 +253,7 @@ def test_what_is_not_known_is_not_explained() -> None:
 
 
 def test_both_keys_of_a_newer_vagrant_are_tried() -> None:
-    settings = _ssh_settings(
+    settings = ssh_settings(
         [
             "Host vm",
             "  HostName 192.168.121.5",

@@ -67,6 +67,7 @@ class VagrantMachine(BaseMachine):
         self._give_back = give_back
         self._is_known = is_known
         self._destroyed = False
+        self._has_it = False
         self._looked = 0.0
         self._life = threading.Lock()
 
@@ -82,6 +83,7 @@ class VagrantMachine(BaseMachine):
             if self.begun is None:
                 self.begun = time.monotonic()
                 self._take(self.network)
+                self._has_it = True
 
     async def _dial(self) -> socket.socket:
         if self._destroyed:
@@ -115,7 +117,7 @@ class VagrantMachine(BaseMachine):
             if not self._destroyed:
                 self._destroyed = True
                 self.shell.forget()
-                if self.begun is not None:
+                if self._has_it:
                     self._give_back()
         return []
 

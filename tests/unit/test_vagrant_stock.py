@@ -1,0 +1,176 @@
+"""One virtual machine serves one deployment after another, and goes whatever happens."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from harness import patience
+from harness.errors import MachineError
+from harness.machines.options import MachineOptions
+from harness.machines.stock import Network
+from harness.machines.vagrant import stock as stock_module
+from harness.machines.vagrant.stock import SLOWNESS, VagrantStock
+
+
+class FakeKeeper:
+    """Remembers Vagrant's commands; `refused` maps one of them to what it fails with."""
+
+    def __init__(self, folder: Path) -> None:
+        self.cache = folder
+        self.socket = folder / "keeper.sock"
+        self.commands: list[str] = []
+        self.accelerators: list[str] = []
+        self.refused: dict[str, list[str]] = {}
+        self.is_open = False
+
+    def call(self, verb: str, **given: Any) -> dict[str, Any]:
+        if verb == "open_outside":
+            self.is_open = True
+            return {"bridge": "dmsbridge", "domain": "machine-x-vm", "console": "/console"}
+        if verb == "close_outside":
+            self.is_open = False
+            return {"left": []}
+        if verb == "vagrant":
+            assert self.is_open, "the machine is written down before Vagrant is asked for it"
+            words = [word for word in given["command"][1:] if not word.startswith("--")]
+            self.commands.append(" ".join(words))
+            self.accelerators.append(given["environment"]["DMS_VAGRANT_ACCELERATOR"])
+            if self.refused.get(words[0]):
+                raise OSError(self.refused[words[0]].pop())
+            return {"last": []}
+        return {"text": "the console's last words", "state": "running"}
+
+
+class FakeManagement:
+    """The machine over Vagrant's network."""
+
+    user = "mailop"
+    shell = SimpleNamespace(forget=lambda: None)
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+
+    def wait_until_answering(self, _: float) -> None: ...
+
+    def succeed(self, _: str) -> None: ...
+
+    def write_file(self, _: str, text: str) -> None:
+        self.written.append(text)
+
+    def run(self, _: str, __: str = "root") -> Any:
+        return SimpleNamespace(status=0)
+
+    def destroy(self) -> None: ...
+
+
+@pytest.fixture
+def keeper(tmp_path: Path) -> FakeKeeper:
+    return FakeKeeper(tmp_path)
+
+
+@pytest.fixture
+def management() -> FakeManagement:
+    return FakeManagement()
+
+
+@pytest.fixture
+def stock(
+    keeper: FakeKeeper, management: FakeManagement, monkeypatch: pytest.MonkeyPatch
+) -> VagrantStock:
+    monkeypatch.setattr(patience, "_factor", 1.0)
+    monkeypatch.setattr(stock_module, "kvm_boots", lambda: (True, "KVM boots"))
+    monkeypatch.setattr(stock_module, "furnish", lambda *_: management)
+    monkeypatch.setattr(stock_module, "made_of", lambda _: {"host_key": "ssh-ed25519 AAAA"})
+    anything: Any = keeper
+    return VagrantStock(anything, anything, MachineOptions(machine="vagrant"), lambda _: None)
+
+
+def test_it_is_put_back_to_the_snapshot_before_each_but_the_first(
+    stock: VagrantStock, keeper: FakeKeeper, management: FakeManagement
+) -> None:
+    stock.prepare()
+    stock.prepare()  # once is enough
+    assert keeper.commands == ["up", "snapshot save ready"]
+    for name, network in (("m1", Network()), ("m2", Network("eth9", (4,)))):
+        machine = stock.fork(name, network)
+        machine.start()
+        assert machine.destroy() == []
+    assert keeper.commands[2:] == ["snapshot restore ready"]
+    assert ["enp1s0" in text for text in management.written] == [True, False]
+
+
+def test_the_next_deployment_waits_for_the_one_before(
+    stock: VagrantStock, keeper: FakeKeeper
+) -> None:
+    stock.prepare()
+    first, second = stock.fork("m1"), stock.fork("m2")
+    first.start()
+    waiting = threading.Thread(target=second.start)
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    first.destroy()
+    waiting.join(5)
+    assert not waiting.is_alive()
+    assert keeper.commands[-1] == "snapshot restore ready"
+    second.destroy()
+
+
+def test_a_reset_that_fails_does_not_keep_the_machine(
+    stock: VagrantStock, keeper: FakeKeeper
+) -> None:
+    stock.prepare()
+    stock.fork("m1").start()
+    stock._free.release()
+    keeper.refused = {"snapshot": ["no such snapshot"]}
+    failing = stock.fork("m2")
+    with pytest.raises(MachineError, match="vagrant snapshot failed"):
+        failing.start()
+    assert failing.destroy() == []
+    assert stock._free.acquire(blocking=False)
+    assert not stock._free.acquire(blocking=False)
+
+
+def test_one_that_was_never_started_gives_nothing_back(stock: VagrantStock) -> None:
+    stock.prepare()
+    stock.fork("m1").destroy()
+    assert stock._free.acquire(blocking=False)
+    assert not stock._free.acquire(blocking=False)
+
+
+def test_where_it_does_not_come_up_nothing_is_left_and_the_console_is_shown(
+    stock: VagrantStock, keeper: FakeKeeper
+) -> None:
+    keeper.refused = {"up": ["vagrant up did not end within 900 s"]}
+    with pytest.raises(MachineError) as error:
+        stock.prepare()
+    assert "never got an address" in error.value.message
+    assert "the console's last words" in error.value.hint
+    assert keeper.commands == ["up", "destroy"]
+    assert not keeper.is_open
+
+
+def test_where_kvm_does_not_work_after_all_it_goes_on_slowly(
+    stock: VagrantStock, keeper: FakeKeeper
+) -> None:
+    assert patience.patient(1) == 1
+    keeper.refused = {"up": ["qemu: failed to initialize kvm: No such device"]}
+    stock.prepare()
+    assert keeper.commands[:3] == ["up", "destroy", "up"]
+    assert keeper.accelerators[:3] == ["kvm", "kvm", "tcg"]
+    assert patience.patient(1) == SLOWNESS
+
+
+def test_what_vagrant_cannot_destroy_is_removed_all_the_same(
+    stock: VagrantStock, keeper: FakeKeeper
+) -> None:
+    stock.prepare()
+    keeper.refused = {"destroy": ["Vagrant has lost its mind"]}
+    assert stock.close() == []
+    assert not keeper.is_open
+    assert stock.close() == []
