@@ -92,6 +92,8 @@ class Session:
         self._made: list[Deployment] = []
         self._ending: list[Future[list[str]]] = []
         self._closed = False
+        self.proof = ""
+        """What was shown of a host that stays, once the session is closed."""
         self._starting = threading.Semaphore(starting)
         self._workers = ThreadPoolExecutor(at_once, thread_name_prefix="deploy")
         # Taking one down is mostly waiting as well: the next need not wait for it.
@@ -272,6 +274,7 @@ class Session:
                 left += ending.result()
             if self._stock is not None:
                 left += self._stock.close()
+                self.proof = self._stock.proof
         finally:
             # A user who interrupts once more does not wait: the keeper takes down all the same.
             keeper, self._keeper = self._keeper, None
@@ -282,8 +285,8 @@ class Session:
         left += [complaint] if complaint else []
         if left:
             raise HostError(
-                "left on this computer after the run: " + "; ".join(left),
-                "`dms-harness clean` tries again",
+                "left after the run: " + "; ".join(left),
+                "`dms-harness clean` tries again, on a host of yours with --machine ssh:…",
             )
 
     def _abandon(self) -> None:

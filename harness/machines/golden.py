@@ -54,6 +54,7 @@ class Golden:
     login: Login
     facts: Mapping[str, str]
     limit: int | None = None
+    proof: str = ""
 
     def prepare(self) -> None:
         """Nothing: it is finished."""

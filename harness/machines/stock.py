@@ -55,6 +55,10 @@ class Stock(Protocol):
         """How many of its machines may exist at a time; None for as many as there is room for."""
 
     @property
+    def proof(self) -> str:
+        """What `close` has shown of a host that stays; empty where machines go as a whole."""
+
+    @property
     def facts(self) -> Mapping[str, str]:
         """What its machines are made of: distribution, podman, systemd, …; see `golden.FACTS`.
 

@@ -24,6 +24,8 @@ def summarize(reporter: Any, exitstatus: int, run: Run) -> None:
     if run.has_folder and not run.is_worker:
         _show_observations(reporter, run)
         _sum_up_claims(reporter, run)
+        if run.has_session and run.session.proof:
+            reporter.write_line(f"host: {run.session.proof}", green=True)
     failed = [report.nodeid for report in reporter.stats.get("failed", [])]
     command = run.command
     for nodeid in failed[:REPRODUCED]:

@@ -73,6 +73,7 @@ class SshStock:
     """
 
     limit = 1
+    proof = ""
 
     def __init__(self, keeper: Keeper, image: Image, where: str, say: Say) -> None:
         self._where = parse(where)
@@ -167,7 +168,7 @@ class SshStock:
             if self._before:
                 left += look.differences(self._before, look.look(login))
                 if not left:
-                    self._say(f"machine: {self._where} is as it was before the run")
+                    self.proof = f"{self._where} is as it was before the run"
         except HarnessError as error:
             return [f"{self._where}: whether it is as it was cannot be told: {error}"]
         finally:

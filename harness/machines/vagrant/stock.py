@@ -55,6 +55,7 @@ class VagrantStock:
     """
 
     limit = 1
+    proof = ""
 
     seconds: dict[str, float]
     """What making it took: `up`, `provision`, `image`, `snapshot`."""
