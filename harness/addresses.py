@@ -52,6 +52,34 @@ CLIENTS: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """The addresses that belong to a machine's outside.
+
+    Attributes:
+        lan: on the machine's network, with prefix lengths; the gateway's first.
+        far: what the machine reaches through the gateway.
+        second_lan: on the machine's other network, where it has one, with prefix lengths.
+    """
+
+    lan: list[str]
+    far: list[str]
+    second_lan: list[str]
+
+
+def outside_of(families: Sequence[Family]) -> Outside:
+    """The outside of a machine that has these IP versions; what is far has both all the same."""
+    every: tuple[Family, ...] = get_args(Family)
+    near = [GATEWAY, *(client.addresses for client in CLIENTS if client.on_lan)]
+    away = [DNS, EXCHANGER, SMART_HOST]
+    away += [client.addresses for client in CLIENTS if not client.on_lan]
+    return Outside(
+        [f"{each[f]}/{PREFIX[f]}" for each in near for f in families],
+        [each[f] for each in away for f in every],
+        [f"{SECOND_NEIGHBOUR[f]}/{SECOND_PREFIX[f]}" for f in families],
+    )
+
+
 PEERS: Final = ("peer", "neighbour")
 """Containers on the machine: on the mail server's own network, and on another one."""
 INSIDE: Final = ("localhost", "self")

@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
 
 from harness import addresses
 from harness.errors import HostError, MachineError
@@ -23,7 +22,6 @@ from harness.machines.base import BaseMachine
 from harness.machines.outside import Outside
 from harness.machines.shell import Login
 from harness.machines.stock import Network
-from harness.vantage import Family
 
 SSH_PORT = 22
 HOSTNAME = "mailhost"
@@ -102,9 +100,8 @@ class NspawnMachine(BaseMachine):
                 self._start()
 
     def _start(self) -> None:
-        clients = addresses.CLIENTS
         families = self.network.families
-        every: tuple[Family, ...] = get_args(Family)
+        outside = addresses.outside_of(families)
         resolv_conf = "".join(f"nameserver {addresses.DNS[f]}\n" for f in families)
         try:
             started = self.keeper.call(
@@ -115,25 +112,13 @@ class NspawnMachine(BaseMachine):
                 interface=self.network.interface,
                 inside=[f"{addresses.MACHINE[f]}/{addresses.PREFIX[f]}" for f in families],
                 gateways=[addresses.GATEWAY[f] for f in families],
-                lan=[f"{addresses.GATEWAY[f]}/{addresses.PREFIX[f]}" for f in families]
-                + [
-                    f"{client.addresses[f]}/{addresses.PREFIX[f]}"
-                    for client in clients
-                    if client.on_lan
-                    for f in families
-                ],
-                far=[addresses.DNS[f] for f in every]
-                + [addresses.EXCHANGER[f] for f in every]
-                + [addresses.SMART_HOST[f] for f in every]
-                + [client.addresses[f] for client in clients if not client.on_lan for f in every],
+                lan=outside.lan,
+                far=outside.far,
                 second_interface=self.network.second,
                 second_inside=[
                     f"{addresses.SECOND[f]}/{addresses.SECOND_PREFIX[f]}" for f in families
                 ],
-                second_lan=[
-                    f"{addresses.SECOND_NEIGHBOUR[f]}/{addresses.SECOND_PREFIX[f]}"
-                    for f in families
-                ],
+                second_lan=outside.second_lan,
             )
         except OSError as error:
             raise HostError(

@@ -57,16 +57,12 @@ class Computer:
         self.machine = NspawnMachine(keeper, "computer", rootfs, login, {}, USER)
 
     def _rootfs(self, key: str) -> str:
-        packages, hook, units = (
-            HERE / "computer.packages",
-            HERE / "customize.sh",
-            GUEST / "masked-units",
-        )
-        name = f"rootfs-computer-{cache.digest(packages, hook, units, key, SUITE)}"
+        packages, hook = HERE / "computer.packages", HERE / "customize.sh"
+        units, common = GUEST / "masked-units", GUEST / "customize.sh"
+        name = f"rootfs-computer-{cache.digest(packages, hook, units, common, key, SUITE)}"
         if self.keeper.call("stamp", name=name)["stamp"] is None:
-            command = mmdebstrap(
-                SUITE, package_list(packages), [f"{hook} \"$1\" '{key}' {units}"], "{target}"
-            )
+            customize = f"{hook} \"$1\" '{key}' {units} {common}"
+            command = mmdebstrap(SUITE, package_list(packages), [customize], "{target}")
             self.keeper.call("bootstrap", name="computer", final=name, command=command, notes={})
         return name
 

@@ -34,23 +34,7 @@ NETWORKS: Final = ("203.0.113.0/25", "198.51.100.0/24", "2001:db8:0:1::/64", "20
 
 def up(families: Sequence[Family]) -> str:
     """A script of root's that makes the namespace and the link, and starts the relay there."""
-    clients = addresses.CLIENTS
-    lan = [f"{addresses.GATEWAY[f]}/{addresses.PREFIX[f]}" for f in families] + [
-        f"{client.addresses[f]}/{addresses.PREFIX[f]}"
-        for client in clients
-        if client.on_lan
-        for f in families
-    ]
-    far = [
-        each[f]
-        for f in FAMILIES
-        for each in (
-            addresses.DNS,
-            addresses.EXCHANGER,
-            addresses.SMART_HOST,
-            *(client.addresses for client in clients if not client.on_lan),
-        )
-    ]
+    outside = addresses.outside_of(families)
     own = [f"{addresses.MACHINE[f]}/{addresses.PREFIX[f]}" for f in families]
     there = f"ip -netns {NAMESPACE}"
     lines = [
@@ -58,8 +42,8 @@ def up(families: Sequence[Family]) -> str:
         f"ip netns add {NAMESPACE}",
         f"ip link add {LINK} type veth peer name lan netns {NAMESPACE}",
         f"{there} link set lo up",
-        *(_address(there, "lo", each) for each in far),
-        *(_address(there, "lan", each) for each in lan),
+        *(_address(there, "lo", each) for each in outside.far),
+        *(_address(there, "lan", each) for each in outside.lan),
         f"{there} link set lan up",
         *(_address("ip", LINK, each) for each in own),
         f"ip link set {LINK} up",

@@ -58,28 +58,14 @@ class Vagrant:
 
     def _open_outside(self) -> dict[str, str]:
         """Have the keeper write the machine down, and make the network that it will be on."""
-        every: tuple[Family, ...] = get_args(Family)
-        clients = addresses.CLIENTS
+        outside = addresses.outside_of(get_args(Family))
         try:
             opened: dict[str, str] = self._keeper.call(
                 "open_outside",
                 name=NAME,
-                lan=[f"{addresses.GATEWAY[f]}/{addresses.PREFIX[f]}" for f in every]
-                + [
-                    f"{client.addresses[f]}/{addresses.PREFIX[f]}"
-                    for client in clients
-                    if client.on_lan
-                    for f in every
-                ],
-                far=[
-                    each[f]
-                    for each in (addresses.DNS, addresses.EXCHANGER, addresses.SMART_HOST)
-                    for f in every
-                ]
-                + [client.addresses[f] for client in clients if not client.on_lan for f in every],
-                second_lan=[
-                    f"{addresses.SECOND_NEIGHBOUR[f]}/{addresses.SECOND_PREFIX[f]}" for f in every
-                ],
+                lan=outside.lan,
+                far=outside.far,
+                second_lan=outside.second_lan,
             )
         except OSError as error:
             raise HostError(
