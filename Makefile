@@ -1,4 +1,5 @@
-# make run     the main job; K=... selects scenarios as pytest -k does, N=... is pytest's -n
+# make run     the main job; K=... selects scenarios as pytest -k does, N=... is pytest's -n,
+#              MACHINE=vagrant deploys on a virtual machine, and installs what that takes
 # make test    everything that proves the project, linters and types included
 # make bench    how long things take; BENCH='--vagrant --whole' measures more
 # make test-vagrant   what takes too long for each change: more of it on a virtual machine
@@ -6,17 +7,18 @@
 
 K ?= rootless_pasta
 MAILSERVER ?= auto
+MACHINE ?= auto
 VENV := .venv/bin
 PYTEST := $(VENV)/pytest --mailserver '$(MAILSERVER)'
 CORES := $(shell nproc)
 
-.PHONY: run test test-vagrant setup venv box lint unit deployments integration vagrant bench clean
+.PHONY: run test test-vagrant setup venv box lint unit deployments integration vagrant-tools bench clean
 
-run: setup
-	$(PYTEST) -k '$(K)' $(if $(N),-n $(N))
+run: $(if $(filter vagrant,$(MACHINE)),vagrant-tools,setup)
+	$(PYTEST) --machine '$(MACHINE)' -k '$(K)' $(if $(N),-n $(N))
 
 # One after the other: each keeps all cores busy by itself.
-test: lint unit deployments integration vagrant
+test: lint unit deployments integration
 
 setup: venv
 	$(VENV)/dms-harness setup --mailserver '$(MAILSERVER)'
@@ -36,17 +38,18 @@ deployments: setup
 	$(PYTEST) tests/deployments -q -n auto
 	$(VENV)/dms-harness findings --check scenarios/GUIDE-FINDINGS.md
 
-integration: setup
-	$(PYTEST) tests/integration -v
-
-vagrant: box
-	$(PYTEST) tests/vagrant/test_each_change.py -v
+# A virtual machine is emulated beside them: it takes as long as all of them.
+integration: setup box
+	$(PYTEST) tests/vagrant/test_each_change.py tests/integration -v -n $(CORES)
 
 test-vagrant: box
 	$(PYTEST) tests/vagrant -v
 
 box: venv
 	sh harness/setup.sh box
+
+vagrant-tools: venv
+	sh harness/setup.sh vagrant
 
 bench: setup
 	$(VENV)/python tests/benchmarks/bench.py $(BENCH)

@@ -29,7 +29,7 @@ def scope_of(nodeid: str) -> str:
 
     The id of a variant is the first two words of a test's parameters.
     """
-    if "/integration/" in nodeid:
+    if "/integration/" in nodeid or "/vagrant/" in nodeid:
         return nodeid.partition("::")[0]
     _, bracket, parameters = nodeid.partition("[")
     words = parameters.rstrip("]").split("-")

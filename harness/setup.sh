@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install what the harness needs: system packages by apt or dnf, Python packages into .venv.
 # Run by `make`; quick where everything is there. Asks sudo for a password only if it must.
-#   $1 "box" for what making a Vagrant box takes as well
+#   $1 "box" for what making a Vagrant box takes as well, "vagrant" for Vagrant and libvirt too
 set -eu
 cd "$(dirname "$0")/.."
 started=$(date +%s)
@@ -32,10 +32,23 @@ ip iproute2 iproute
 setpriv util-linux util-linux
 unshare util-linux util-linux
 /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring debian-keyring"
-if [ "${1-}" = box ]; then
+case ${1-} in box | vagrant)
     needed="$needed
 qemu-img qemu-utils qemu-img
 mke2fs e2fsprogs e2fsprogs"
+    ;;
+esac
+if [ "${1-}" = vagrant ]; then
+    for driver in /usr/lib/*/libvirt/connection-driver /usr/lib64/libvirt/connection-driver; do
+        [ -d "$driver" ] && break
+    done
+    needed="$needed
+vagrant vagrant-libvirt vagrant-libvirt
+virsh libvirt-clients libvirt-client
+libvirtd libvirt-daemon-system libvirt-daemon
+qemu-system-x86_64 qemu-system-x86 qemu-system-x86
+dnsmasq dnsmasq-base dnsmasq
+$driver/libvirt_driver_interface.so libvirt-daemon-driver-interface libvirt-daemon-driver-interface"
 fi
 
 if command -v apt-get >/dev/null; then column=2; else column=3; fi

@@ -121,3 +121,9 @@ def test_xdist_keeps_a_variant_on_one_worker(everything: list[str]) -> None:
 
 def test_there_is_always_room_for_one_deployment() -> None:
     assert suggested_deployments() >= 1
+
+
+@pytest.mark.parametrize("folder", ["integration", "vagrant"])
+def test_xdist_keeps_a_file_of_whole_runs_on_one_worker(folder: str) -> None:
+    file = f"tests/{folder}/test_x.py"
+    assert {scope_of(f"{file}::test_y[a-b]"), scope_of(f"{file}::test_z")} == {file}
