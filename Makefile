@@ -1,7 +1,7 @@
 # make run     the main job; K=... selects scenarios as pytest -k does, N=... is pytest's -n,
 #              MACHINE=vagrant deploys on a virtual machine, and installs what that takes
 # make test    everything that proves the project, linters and types included
-# make bench    how long things take; BENCH='--vagrant --whole' measures more
+# make bench    how long things take; make bench-machines, the kinds of machines side by side
 # make test-vagrant   what takes too long for each change: more of it on a virtual machine
 # All build on `make setup`, which installs what is needed and builds the machine image.
 
@@ -12,7 +12,7 @@ VENV := .venv/bin
 PYTEST := $(VENV)/pytest --mailserver '$(MAILSERVER)'
 CORES := $(shell nproc)
 
-.PHONY: run test test-vagrant setup venv box lint unit deployments integration vagrant-tools bench clean
+.PHONY: run test test-vagrant setup venv box lint unit deployments integration vagrant-tools bench bench-machines clean
 
 run: $(if $(filter vagrant,$(MACHINE)),vagrant-tools,setup)
 	$(PYTEST) --machine '$(MACHINE)' -k '$(K)' $(if $(N),-n $(N))
@@ -52,7 +52,10 @@ vagrant-tools: venv
 	sh harness/setup.sh vagrant
 
 bench: setup
-	$(VENV)/python tests/benchmarks/bench.py $(BENCH)
+	$(VENV)/python tests/benchmarks/bench.py
+
+bench-machines: setup box
+	$(VENV)/python tests/benchmarks/machines.py
 
 clean: venv
 	$(VENV)/dms-harness clean

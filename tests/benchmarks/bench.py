@@ -111,34 +111,12 @@ def fresh_machine(keeper: Keeper, made: Golden, count: int) -> dict[str, list[fl
     return seconds
 
 
-def virtual_machine(keeper: Keeper, count: int) -> tuple[str, dict[str, list[float]]]:
-    """What a virtual machine takes, in a computer with Vagrant that is one of our machines.
-
-    Returns:
-        QEMU's version and how it was accelerated; the seconds of each step (see `measure.py`).
-    """
-    sys.path.insert(0, str(ROOT / "tests" / "vagrant"))
-    from computer import Computer
-
-    computer = Computer(keeper)
-    try:
-        computer.start()
-        done = computer.run(f"python3 tests/vagrant/measure.py {count}", within=3600)
-        if done.status:
-            raise SystemExit(done.stdout + done.stderr)
-        measured = json.loads(done.stdout.splitlines()[-1])
-        return measured["made of"], measured["seconds"]
-    finally:
-        computer.machine.destroy()
-
-
 def main() -> None:
     """Measure, print, and write the table."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--count", type=int, default=3, help="runs of each (default: 3)")
     options.add_argument("--cold", action="store_true", help="build from nothing as well, once")
     options.add_argument("--whole", action="store_true", help="all scenarios as well, once")
-    options.add_argument("--vagrant", action="store_true", help="a virtual machine as well")
     args = options.parse_args()
     rows: list[tuple[str, str, str]] = []
 
@@ -165,11 +143,6 @@ def main() -> None:
     keeper = Keeper(cache.folder(), "bench")
     made = golden.ensure(keeper, StandIn("benchmark"), print)
     machines = fresh_machine(keeper, made, args.count * 2)
-    vm_of = ""
-    if args.vagrant:
-        vm_of, steps = virtual_machine(keeper, args.count)
-        for step, taken in steps.items():
-            row(f"virtual machine: {step}", median(taken), "s")
     keeper.close()
     row("fresh machine: fork to SSH login", median(machines["fork to SSH login"]), "s", "< 3 s")
     started = median(machines["SSH login to everything started"])
@@ -214,8 +187,6 @@ def main() -> None:
         f" {made.facts['podman']}, the stand-in; load before: {load:.1f}"
     )
     lines = ["# Benchmarks", "", f"`make bench` on {time.strftime('%Y-%m-%d')}: {computer}.", ""]
-    if vm_of:
-        lines += [f"The virtual machine is Vagrant's and libvirt's: {vm_of}.", ""]
     lines += [f"Medians of {args.count} runs. Times depend on the computer; compare ratios.", ""]
     lines += ["| what | measured | target |", "|---|---:|---:|"]
     lines += [f"| {what} | {value} | {target} |" for what, value, target in rows]

@@ -35,24 +35,19 @@ def main(count: int) -> None:
     stock = VagrantStock(keeper, StandIn("benchmark"), options, print)
     try:
         stock.prepare()
-        names = {
-            "up": "cold `vagrant up`, box added and uploaded",
-            "provision": "provisioned, nothing to install",
-            "image": "the stand-in's image built and loaded",
-            "snapshot": "snapshot with memory saved",
-        }
-        for step, name in names.items():
-            seconds[name].append(stock.seconds[step])
-        stock.fork("first").start()  # as it is: it was not used yet
-        stock._free.release()
+        for step, taken in stock.seconds.items():
+            seconds[step].append(taken)
+        first = stock.fork("first")
+        first.start()  # as it is: it was not used yet
+        first.destroy()
         for number in range(count):
             machine = stock.fork(f"m{number}")
-            with clock("reset to SSH login"):
+            with clock("reset"):
                 machine.start()
                 machine.wait_until_answering(60)
-            with clock("SSH login to everything started"):
+            with clock("started"):
                 machine.wait_until_up()
-            with clock("reboot to SSH login"):
+            with clock("reboot"):
                 machine.reboot()
             machine.destroy()
         made_of = f"{stock.facts['distribution']}, {stock.facts['podman']}"
@@ -63,7 +58,8 @@ def main(count: int) -> None:
     assert not left, left
     assert not complaint, complaint
     qemu = subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, text=True)
-    made_of += f"; {qemu.stdout.splitlines()[0]}, {options.cpus} CPUs, {options.memory} MB, no KVM"
+    made_of += f"; {qemu.stdout.splitlines()[0]} ({stock.accelerator})"
+    made_of += f", {options.cpus} CPUs, {options.memory} MB"
     print(json.dumps({"made of": made_of, "seconds": seconds}))
 
 

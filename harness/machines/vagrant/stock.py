@@ -73,8 +73,8 @@ class VagrantStock:
         self._vagrant: Vagrant | None = None
         self._management: Management | None = None
         self._provider = choose_provider(options.provider)
-        self._accelerator = self._choose_accelerator()
-        stretch(SLOWNESS if self._accelerator == "tcg" else 1.0)
+        self.accelerator = self._choose_accelerator()
+        stretch(SLOWNESS if self.accelerator == "tcg" else 1.0)
         self._box = find_box(options.box, keeper, image, say)
 
     def _choose_accelerator(self) -> str:
@@ -111,7 +111,7 @@ class VagrantStock:
             "BOX_URL": self._box.url,
             "CPUS": str(options.cpus),
             "MEMORY": str(options.memory),
-            "ACCELERATOR": self._accelerator,
+            "ACCELERATOR": self.accelerator,
         }
         vagrant = self._vagrant = Vagrant(self._keeper, settings, self._say)
         try:
@@ -121,7 +121,7 @@ class VagrantStock:
             raise
 
     def _bring_up(self, vagrant: Vagrant) -> dict[str, str]:
-        self._say(f"machine: vagrant up, box {self._box.name}, {self._accelerator}")
+        self._say(f"machine: vagrant up, box {self._box.name}, {self.accelerator}")
         within = UP_WITHIN + (0 if self._box.is_here else DOWNLOAD_WITHIN)
         with self._clock("up"):
             self._up(vagrant, within)
@@ -158,12 +158,12 @@ class VagrantStock:
             vagrant.run(*up, within=within)
         except MachineError as error:
             # A sector of ours may boot where libvirt, or a whole kernel, does not.
-            tried = self._accelerator == "kvm" and self._options.accelerator == "auto"
+            tried = self.accelerator == "kvm" and self._options.accelerator == "auto"
             if not tried or "KVM" not in error.message:
                 raise
             self._say("machine: KVM does not work with libvirt; once more without, slowly")
             vagrant.run("destroy", "--force")
-            self._accelerator = vagrant.settings["ACCELERATOR"] = "tcg"
+            self.accelerator = vagrant.settings["ACCELERATOR"] = "tcg"
             stretch(SLOWNESS)
             vagrant.run(*up, within=within)
 
