@@ -1,8 +1,8 @@
 """How much longer everything may take on a machine that is slow.
 
 Time limits are written for a machine on a processor of its own; a virtual machine without an
-accelerator takes about ten times as long for all that it does. No verdict depends on them: what
-does not happen within its limit is an error, or `not seen`, whatever the limit was.
+accelerator takes about ten times as long for all that it does. Whatever waits there, for something
+to happen or for nothing to happen any more, waits so much longer.
 """
 
 from __future__ import annotations

@@ -40,15 +40,15 @@ def settle(launcher: Launcher, watch: Watch, since: float) -> str:
     state, changed = "", watch.now
     while True:
         answers = watch.answers_since
-        if answers is not None and watch.now - max(answers, since) >= STEADY:
+        if answers is not None and watch.now - max(answers, since) >= patient(STEADY):
             return ""
         if answers is None:
             seen = state_of(launcher)
             if seen != state:
                 state, changed = seen, watch.now
             moving = any(word in state for word in MOVING)
-            patience = UNANSWERED if "running" in state else AT_REST
-            if not moving and watch.now - changed > patience:
+            at_rest = patient(UNANSWERED if "running" in state else AT_REST)
+            if not moving and watch.now - changed > at_rest:
                 return state
         if watch.now - since > patient(SETTLED_WITHIN):
             return state or "it answers, and again it does not"

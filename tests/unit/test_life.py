@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from probes_support import listening
 
-from harness import judge_life
+from harness import judge_life, patience
 from harness.life import rest
 from harness.life.engine import Container, _Life
 from harness.life.mail import Mail
@@ -153,6 +153,19 @@ def test_it_is_waited_longer_for_what_may_still_come(
     said, seconds = settled(monkeypatch, state, Watch())
     assert said == state
     assert least <= seconds <= most
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("state", ["there is no container", RUNNING])
+def test_on_a_slow_machine_it_is_waited_so_much_longer(
+    monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    """Seen on an emulated machine: the mail server took 30 s to its greeting after a boot."""
+    monkeypatch.setattr(rest, "SETTLED_WITHIN", 60.0)
+    _, usual = settled(monkeypatch, state, Watch())
+    monkeypatch.setattr(patience, "_factor", 3.0)
+    _, slow = settled(monkeypatch, state, Watch())
+    assert slow > usual * 2
 
 
 class Machine:
