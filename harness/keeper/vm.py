@@ -88,12 +88,23 @@ async def close_outside(spec: OutsideSpec) -> None:
 
 
 def remove_link(name: str) -> bool:
-    """Remove a network link of this computer's own namespace; tell whether it was there."""
-    # Not by /sys/class/net, which may show another namespace: that of whoever mounted it.
-    there = any(link == name for _, link in socket.if_nameindex())
+    """Remove a network link of this computer's own namespace; tell whether it was there.
+
+    Raises:
+        OSError: it is still there.
+    """
+    there = _is_link(name)
     if there:
-        _tool("ip", "link", "delete", name)
+        # One whose other end's namespace was deleted goes by itself at any moment.
+        _tool("ip", "link", "delete", name, may_fail=True)
+        if _is_link(name):
+            raise OSError(f"link {name} cannot be deleted")
     return there
+
+
+def _is_link(name: str) -> bool:
+    # Not by /sys/class/net, which may show another namespace: that of whoever mounted it.
+    return any(link == name for _, link in socket.if_nameindex())
 
 
 def remove_domain(name: str) -> bool:
