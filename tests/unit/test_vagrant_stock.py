@@ -14,6 +14,7 @@ from harness.errors import MachineError
 from harness.machines.options import MachineOptions
 from harness.machines.stock import Network
 from harness.machines.vagrant import stock as stock_module
+from harness.machines.vagrant.machine import VagrantMachine
 from harness.machines.vagrant.stock import SLOWNESS, VagrantStock
 
 
@@ -174,3 +175,58 @@ def test_what_vagrant_cannot_destroy_is_removed_all_the_same(
     assert stock.close() == []
     assert not keeper.is_open
     assert stock.close() == []
+
+
+class FakeTearDown:
+    """Takes back what a deployment did; `fails` says that it cannot."""
+
+    fails = False
+
+    def __init__(self, _: object) -> None:
+        self.taken_back: list[str] = []
+
+    def put_back(self, machine: VagrantMachine, _: object) -> None:
+        if self.fails:
+            raise MachineError(f"{machine.name} is not as it was")
+        self.taken_back.append(machine.name)
+
+
+@pytest.fixture
+def without_snapshots(
+    stock: VagrantStock, keeper: FakeKeeper, monkeypatch: pytest.MonkeyPatch
+) -> VagrantStock:
+    monkeypatch.setattr(stock_module, "TearDown", FakeTearDown)
+    keeper.refused = {"snapshot": ["This provider doesn't support snapshots."]}
+    stock.prepare()
+    return stock
+
+
+def test_without_snapshots_what_a_deployment_did_is_taken_back(
+    without_snapshots: VagrantStock, keeper: FakeKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached: list[str] = []
+    monkeypatch.setattr(VagrantMachine, "wait_until_answering", lambda *_: None)
+    monkeypatch.setattr(VagrantMachine, "succeed", lambda *_: "")
+    monkeypatch.setattr(
+        VagrantMachine, "write_file", lambda machine, *_: reached.append(machine.network.interface)
+    )
+    for name, network in (("m1", Network("eth9")), ("m2", Network())):
+        machine = without_snapshots.fork(name, network)
+        machine.start()
+        machine.destroy()
+    made: Any = without_snapshots._tear_down
+    assert made.taken_back == ["m1", "m2"]
+    assert keeper.commands == ["up", "snapshot save ready"]
+    # The second is told over the network that the first had: Vagrant's own is off.
+    assert reached == ["eth9"]
+
+
+def test_what_cannot_be_taken_back_is_made_anew(
+    without_snapshots: VagrantStock, keeper: FakeKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeTearDown, "fails", True)
+    machine = without_snapshots.fork("m1")
+    machine.start()
+    machine.destroy()
+    assert keeper.commands == ["up", "snapshot save ready", "destroy", "up", "snapshot save ready"]
+    assert without_snapshots._free.acquire(blocking=False)

@@ -34,7 +34,7 @@ install -m 644 {ARCHIVE} /home/{USER}/image.tar
 runuser -u {USER} -- sh -c 'mkdir -p ~/.config/systemd/user/sockets.target.wants &&
     ln -sf /usr/lib/systemd/user/podman.socket ~/.config/systemd/user/sockets.target.wants/'
 """
-_REMOVE_USER = f"""
+REMOVE_USER = f"""
 uid=$(id -u {USER} 2>/dev/null) || exit 0
 range=$(awk -F: '$1 == "{USER}" {{ print $2, $2 + $3 - 1 }}' /etc/subuid | head -1)
 loginctl disable-linger {USER} 2>/dev/null
@@ -56,7 +56,7 @@ rm -f /etc/passwd- /etc/shadow- /etc/group- /etc/gshadow- /etc/subuid- /etc/subg
 cp -a {STATE}/ready/etc/*- /etc/ 2>/dev/null
 ! id {USER} 2>/dev/null || {{ echo "$out"; exit 1; }}
 """
-_LOAD = f"podman load --quiet --input ~/image.tar && rm ~/image.tar && podman image exists {NAME}"
+LOAD = f"podman load --quiet --input ~/image.tar && rm ~/image.tar && podman image exists {NAME}"
 _IS_ONLINE = "systemctl is-active --quiet network-online.target"
 
 
@@ -133,9 +133,9 @@ class SshMachine(BaseMachine):
         if _fails(guard, _IS_ONLINE):
             online = "systemctl start network-online.target"
             guard.change("network-online.target", online, online.replace("start", "stop"))
-        guard.change(f"user {USER}", _MAKE_USER, _REMOVE_USER)
+        guard.change(f"user {USER}", _MAKE_USER, REMOVE_USER)
         guard.do("systemctl start podman.socket")
-        self.succeed(_LOAD, self.user, within=600)
+        self.succeed(LOAD, self.user, within=600)
 
     async def _to_relay(self) -> tuple[Reader, Writer]:
         connection = await self.shell.connection("root")

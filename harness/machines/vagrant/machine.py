@@ -53,7 +53,7 @@ class VagrantMachine(BaseMachine):
         user: str,
         network: Network,
         take: Callable[[Network], None],
-        give_back: Callable[[], None],
+        give_back: Callable[[VagrantMachine], None],
         is_known: bool = True,
     ) -> None:
         super().__init__(name, login)
@@ -115,10 +115,12 @@ class VagrantMachine(BaseMachine):
         """Let the next deployment have the virtual machine, which resets it."""
         with self._life:
             if not self._destroyed:
-                self._destroyed = True
-                self.shell.forget()
-                if self._has_it:
-                    self._give_back()
+                try:
+                    if self._has_it:
+                        self._give_back(self)
+                finally:
+                    self._destroyed = True
+                    self.shell.forget()
         return []
 
 

@@ -4,21 +4,23 @@
                                           ▲                                             │
                                           └─────────────────────────────────────────────┘
 
-The snapshot has the machine's memory in it, so that what is restored runs already.
+The snapshot has the machine's memory in it, so that what is restored runs already. Where a provider
+has no snapshots, everything that a deployment changed is changed back, and the machine compared.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
 from harness import cache
-from harness.errors import HostError, MachineError
+from harness.errors import HarnessError, HostError, MachineError
 from harness.keeper.client import Keeper
 from harness.machines import golden
+from harness.machines.base import BaseMachine
 from harness.machines.options import MachineOptions
 from harness.machines.shell import Login
 from harness.machines.stock import USUAL, Network, made_of
@@ -29,11 +31,14 @@ from harness.machines.vagrant.command import DO_WITHIN, NAME, Vagrant
 from harness.machines.vagrant.furnish import furnish
 from harness.machines.vagrant.machine import Management, VagrantMachine
 from harness.machines.vagrant.requirements import choose_provider
+from harness.machines.vagrant.tear_down import TearDown
 from harness.mailserver.image import NAME as NAME_OF_IMAGE
 from harness.mailserver.image import Image, Say
 from harness.patience import stretch
 
 SNAPSHOT: Final = "ready"
+NO_SNAPSHOTS: Final = "support snapshots"
+"""What Vagrant says, with a "doesn't", where a provider has none."""
 SLOWNESS: Final = 8.0
 """How many times as long everything may take without an accelerator."""
 UP_WITHIN: Final = 900.0
@@ -70,6 +75,8 @@ class VagrantStock:
         self.seconds = {}
         self._free = threading.Semaphore(1)
         self._is_fresh = False
+        self._tear_down: TearDown | None = None
+        self._network: Network | None = None
         self._vagrant: Vagrant | None = None
         self._management: Management | None = None
         self._provider = choose_provider(options.provider)
@@ -133,12 +140,23 @@ class VagrantStock:
         facts = made_of(machine)
         self._login = Login(self._login.private_key, facts["host_key"])
         machine.shell.forget()
-        self._say("machine: taking the snapshot")
         with self._clock("snapshot"):
-            vagrant.run("snapshot", "save", SNAPSHOT)
+            self._make_resettable(vagrant, machine)
         self._is_fresh = True
+        self._network = None
         self._say(f"machine: ready after {sum(self.seconds.values()):.0f} s")
         return facts
+
+    def _make_resettable(self, vagrant: Vagrant, machine: Management) -> None:
+        """Take a snapshot; where the provider has none, remember how things are."""
+        self._say("machine: taking the snapshot")
+        try:
+            vagrant.run("snapshot", "save", SNAPSHOT)
+        except MachineError as error:
+            if NO_SNAPSHOTS not in error.message:
+                raise
+            self._say("machine: this provider has no snapshots: each deployment is taken back")
+            self._tear_down = TearDown(machine)
 
     def _load_image(self, machine: Management) -> None:
         """Load the image, unless the box has it already."""
@@ -177,6 +195,15 @@ class VagrantStock:
 
     def fork(self, name: str, network: Network = USUAL) -> VagrantMachine:
         """The virtual machine as it was when the snapshot was taken, once nobody else has it."""
+        return self._seen_as(name, network, self._take, self._give_back)
+
+    def _seen_as(
+        self,
+        name: str,
+        network: Network,
+        take: Callable[[Network], None],
+        give_back: Callable[[VagrantMachine], None],
+    ) -> VagrantMachine:
         assert self._facts, "not prepared"
         return VagrantMachine(
             self._keeper,
@@ -186,31 +213,58 @@ class VagrantStock:
             self._facts,
             golden.USER,
             network,
-            self._take,
-            self._free.release,
+            take,
+            give_back,
             is_known=self._provider == "libvirt",
         )
 
     def _take(self, network: Network) -> None:
         self._free.acquire()
         try:
-            machine, vagrant = self._management, self._vagrant
-            assert machine is not None
-            assert vagrant is not None
-            if not self._is_fresh:
-                vagrant.run("snapshot", "restore", SNAPSHOT, "--no-provision")
-            self._is_fresh = False
-            machine.shell.forget()
+            machine, vagrant = self._reset()
             machine.wait_until_answering(DO_WITHIN)
             # Its clock stood still meanwhile.
             machine.succeed(f"date --set=@{time.time():.3f} >/dev/null")
             machine.write_file(guest_network.SCRIPT, guest_network.script(network, vagrant.mac))
             # It takes the very network away that this command comes over.
-            machine.succeed(f"systemctl start --no-block {guest_network.UNIT}")
+            machine.succeed(f"systemctl restart --no-block {guest_network.UNIT}")
             machine.shell.forget()
+            self._network = network
         except BaseException:
             self._free.release()
             raise
+
+    def _reset(self) -> tuple[BaseMachine, Vagrant]:
+        """The machine as it was at first, and over whichever network it is reached now."""
+        vagrant, management = self._vagrant, self._management
+        assert vagrant is not None
+        assert management is not None
+        was_fresh, self._is_fresh = self._is_fresh, False
+        if self._tear_down is None:
+            if not was_fresh:
+                vagrant.run("snapshot", "restore", SNAPSHOT, "--no-provision")
+            management.shell.forget()
+            return management, vagrant
+        if self._network is None:
+            return management, vagrant
+        return self._seen_as("vm", self._network, _nothing, _nothing), vagrant
+
+    def _give_back(self, machine: VagrantMachine) -> None:
+        try:
+            if self._tear_down is not None and self._vagrant is not None:
+                self._take_back(self._tear_down, self._vagrant, machine)
+        finally:
+            self._free.release()
+
+    def _take_back(self, tear_down: TearDown, vagrant: Vagrant, machine: VagrantMachine) -> None:
+        try:
+            tear_down.put_back(machine, self._say)
+        except HarnessError as error:
+            # Whatever the deployment has done to it: no other one may find it so.
+            self._say(f"machine: {error.message}; making it anew")
+            vagrant.run("destroy", "--force")
+            self._tear_down = None
+            self._facts = self._bring_up(vagrant)
 
     def close(self) -> list[str]:
         """Destroy the virtual machine, and what Vagrant knows of it; what is left, in words."""
@@ -220,3 +274,7 @@ class VagrantStock:
         if self._management is not None:
             self._management.destroy()
         return vagrant.destroy()
+
+
+def _nothing(_: object) -> None:
+    """For a machine that is only looked at."""
