@@ -327,12 +327,14 @@ class BaseMachine(ABC):
         """
         boot_id = "cat /proc/sys/kernel/random/boot_id"
         before = self.succeed(boot_id)
-        self.run("systemctl reboot", within=within)
+        self.run("systemctl --no-block reboot")
 
         def another_boot() -> bool:
             try:
                 seen = wait_for(self.run_async(boot_id), within=patient(5.0)).stdout
             except (MachineError, TimeoutError):
+                # A machine that went may not have said so to whoever was connected.
+                self.shell.forget()
                 return False
             return seen not in ("", before)
 

@@ -16,6 +16,8 @@ from shell_support import MAX_SESSIONS, Host, LocalMachine, local_machine, tcp_s
 from harness import cache
 from harness.errors import CommandError, MachineError
 from harness.loop import wait_for
+from harness.machines import base
+from harness.machines.execution import Completed
 from harness.machines.shell import SESSIONS, Login
 
 
@@ -366,3 +368,26 @@ def test_an_address_that_is_not_the_outsides_is_an_error_and_leaves_no_socket(
             wait_for(machine.outside.connect("127.0.0.1", 1, "203.0.113.1"), 30)
         errors.append(raised)
     assert len(os.listdir("/proc/self/fd")) < before + 10  # noqa: PTH208
+
+
+def test_after_a_reboot_a_connection_that_hangs_is_given_up(
+    machine: LocalMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A virtual machine that restarts may leave those who were connected without a word."""
+    forgotten: list[bool] = []
+    rebooted: list[str] = []
+
+    async def run_async(
+        command: str, user: str = "root", within: float = 60.0, stdin: bytes | None = None
+    ) -> Completed:
+        if "reboot" in command:
+            rebooted.append(command)
+        elif rebooted and not forgotten:
+            await asyncio.sleep(60)
+        return Completed(command, "new" if rebooted else "old", "", 0, 0.0)
+
+    monkeypatch.setattr(machine, "run_async", run_async)
+    monkeypatch.setattr(machine.shell, "forget", lambda: forgotten.append(True))
+    monkeypatch.setattr(base, "patient", lambda seconds: 0.3 if seconds == 5.0 else 10.0)
+    machine.reboot()
+    assert forgotten
