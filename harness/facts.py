@@ -10,6 +10,7 @@ import asyncio
 import shlex
 from collections.abc import Mapping
 from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import MachineError
@@ -27,6 +28,10 @@ case $(cat /sys/fs/selinux/enforce 2>/dev/null) in
 if systemd-detect-virt --quiet --container; then echo no; else echo yes; fi
 """
 """Asked at boot: these are not the image's, but those of the computer that it runs on."""
+SELINUX = Path("/sys/fs/selinux/enforce")
+"""Where the kernel has SELinux, and nowhere else."""
+NAMES = ("selinux", "kernel of its own")
+"""What `OF_THE_HOST` answers, in its order."""
 OF_THE_CONTAINER: Mapping[str, str] = {
     "network mode": ".HostConfig.NetworkMode",
     "image": ".ImageName",
@@ -37,8 +42,18 @@ OF_THE_CONTAINER: Mapping[str, str] = {
 
 def of_machine(machine: BaseMachine) -> Mapping[str, str]:
     """What the machine is made of, and what of its host shows in it."""
+    return {**machine.facts, **of_kernel(machine)}
+
+
+def of_kernel(machine: BaseMachine) -> dict[str, str]:
+    """What of its host shows in a machine: `NAMES`."""
     answers = machine.run(OF_THE_HOST).stdout.split() or ["error", "error"]
-    return {**machine.facts, "selinux": answers[0], "kernel of its own": answers[-1]}
+    return dict(zip(NAMES, (answers[0], answers[-1]), strict=True))
+
+
+def of_shared_kernel() -> dict[str, str]:
+    """What is known of any machine that shares this computer's kernel, before it boots."""
+    return {} if SELINUX.exists() else {"selinux": "absent"}
 
 
 async def observe_container(launcher: Launcher, observations: Observations) -> None:

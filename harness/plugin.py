@@ -20,6 +20,7 @@ import pytest
 from harness.errors import HarnessError
 from harness.machines.options import add_options
 from harness.pytest_run import Run
+from harness.report.pytest_summary import NOT_APPLICABLE
 from harness.scheduling import PerScenario, suggested_workers
 from harness.selection import is_empty, places
 
@@ -214,7 +215,7 @@ def scenario(request: pytest.FixtureRequest) -> Scenario:
     """The scenario variant that the test is about."""
     given: Scenario = request.param
     if reason := request.config.stash[run_key].why_not(given):
-        pytest.skip(f"not applicable here: {reason}")
+        pytest.skip(f"{NOT_APPLICABLE}{reason}")
     return given
 
 

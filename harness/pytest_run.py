@@ -123,7 +123,7 @@ class Run:
         """Let a machine boot while tests are collected, where few variants can be asked for."""
         from harness.keywords import narrowed
 
-        called = {each: {each.id, *each.words} for each in self.scenarios}
+        called = {each: {each.id, *each.words} for each in self.scenarios if not self.why_not(each)}
         asked_for = narrowed(self.words, called) if self.words else list(called)
         # Many of them take longer to collect than a machine to boot, and much longer to deploy.
         if 0 < len(asked_for) <= AHEAD:
@@ -182,6 +182,13 @@ class Run:
 
     def why_not(self, scenario: Scenario) -> str:
         """Why a scenario variant cannot be judged on this run's machines, or nothing."""
+        if scenario.settings.needs:
+            from harness import needs
+
+            stock = self.session.stock
+            stock.prepare()  # one of xdist's workers has not asked for it yet
+            if reason := needs.why_not(scenario.settings.needs, stock.facts):
+                return reason
         if self.machine.kind != "ssh":
             return ""
         from harness.machines.ssh.applicable import why_not

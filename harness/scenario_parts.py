@@ -269,6 +269,8 @@ class VariantTable(Table):
 
     Attributes:
         checks: what it is there to show.
+        needs: what its machine must have for it to be run: a fact, as the run's observations of
+            kind `machine` have it, and a regular expression for the whole of it.
         env: settings that are appended to the environment file.
         prepare: steps that are taken after the scenario's own.
         place: files that are placed as well, or elsewhere.
@@ -283,6 +285,7 @@ class VariantTable(Table):
     """
 
     checks: Checks = "matrix"
+    needs: Mapping[str, Text] = {}
     env: Mapping[str, str] = {}
     prepare: tuple[Step, ...] = ()
     place: Mapping[str, str] = {}
@@ -292,6 +295,26 @@ class VariantTable(Table):
     events: Mapping[str, Step | BuiltIn] = {}
     seen: tuple[Seen, ...] = ()
     expect: Expectation
+
+    @field_validator("needs")
+    @classmethod
+    def _can_be_asked(cls, needs: Mapping[str, str]) -> Mapping[str, str]:
+        if not needs:
+            return needs
+        # It takes long, and few variants need anything.
+        from harness.facts import NAMES
+        from harness.machines.stock import FACTS
+
+        known = sorted({*FACTS, *NAMES})
+        for fact, wanted in needs.items():
+            if fact not in known:
+                near = difflib.get_close_matches(fact, known, 1)
+                raise ValueError(
+                    f"no machine is asked for {fact!r}; "
+                    + (f"{near[0]!r} is one" if near else f"there are: {', '.join(known)}")
+                )
+            regular_expression(wanted)
+        return needs
 
     @model_validator(mode="after")
     def _lives(self) -> Self:

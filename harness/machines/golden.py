@@ -18,6 +18,7 @@ from typing import Final
 
 from harness import cache
 from harness.errors import HostError, MachineError
+from harness.facts import of_shared_kernel
 from harness.keeper.client import Keeper
 from harness.machines.base import BaseMachine
 from harness.machines.debian import MIRROR, mmdebstrap, package_list
@@ -97,7 +98,7 @@ def find(keeper: Keeper, image: Image) -> Golden | None:
     if name is None or (stamp := keeper.call("stamp", name=name)["stamp"]) is None:
         return None
     facts: dict[str, str] = stamp["facts"]
-    return Golden(keeper, name, Login(login.private_key, facts["host_key"]), facts)
+    return _finished(keeper, name, login, facts)
 
 
 def ensure(keeper: Keeper, image: Image, say: Say) -> Golden:
@@ -155,7 +156,13 @@ def _build(keeper: Keeper, image: Image, say: Say) -> Golden:
     finally:
         machine.destroy()
     say(f"machine: image ready after {time.monotonic() - started:.0f} s")
-    return Golden(keeper, golden, Login(login.private_key, facts["host_key"]), facts)
+    return _finished(keeper, golden, login, facts)
+
+
+def _finished(keeper: Keeper, name: str, login: Login, facts: Mapping[str, str]) -> Golden:
+    # Those of the kernel are not the golden's: it is another one where the computer boots another.
+    known = {**facts, **of_shared_kernel()}
+    return Golden(keeper, name, Login(login.private_key, facts["host_key"]), known)
 
 
 def provision(machine: BaseMachine, say: Say) -> None:

@@ -13,6 +13,8 @@ from harness.errors import HarnessError
 if TYPE_CHECKING:
     from harness.pytest_run import Run
 
+NOT_APPLICABLE = "not applicable here: "
+"""How the reason begins why a variant's tests are skipped."""
 REPRODUCED = 10
 """How many failures get a line of their own that reproduces them."""
 
@@ -26,12 +28,28 @@ def summarize(reporter: Any, exitstatus: int, run: Run) -> None:
         _sum_up_claims(reporter, run)
         if run.has_session and run.session.proof:
             reporter.write_line(f"host: {run.session.proof}", green=True)
+    _say_what_is_not_applicable(reporter)
     failed = [report.nodeid for report in reporter.stats.get("failed", [])]
     command = run.command
     for nodeid in failed[:REPRODUCED]:
         reporter.write_line(f"reproduce: {command} {shlex.quote(nodeid)}")
     if len(failed) > REPRODUCED:
         reporter.write_line(f"… and {len(failed) - REPRODUCED} more")
+
+
+def _say_what_is_not_applicable(reporter: Any) -> None:
+    """Name the scenario variants that cannot be judged on these machines, with the reason."""
+    why: dict[str, dict[str, int]] = {}
+    for report in reporter.stats.get("skipped", []):
+        _, _, said = report.longrepr if isinstance(report.longrepr, tuple) else ("", 0, "")
+        reason = said.partition(NOT_APPLICABLE)[2]
+        if reason:
+            scenario = "-".join(report.nodeid.partition("[")[2].rstrip("]").split("-")[:2])
+            tests = why.setdefault(reason, {})
+            tests[scenario] = tests.get(scenario, 0) + 1
+    for reason, tests in why.items():
+        named = ", ".join(f"{scenario} ({count})" for scenario, count in tests.items())
+        reporter.write_line(f"{NOT_APPLICABLE}{reason}: {named}")
 
 
 def _say_what_was_meant(reporter: Any, run: Run) -> None:

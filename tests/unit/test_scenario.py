@@ -279,6 +279,13 @@ def test_a_good_scenario_is_loaded_with_all_its_variants(tmp_path: Path) -> None
         ("env = {", 'check = "ports"\nenv = {', ["second_1.check: ", "'checks' is one"]),
         ('"localhost"]', '"peers"]', ["'peers' is no vantage", "peer"]),
         ('"the /16"', '"x"\nexpect.bans = ["outsid"]', ["expect.bans: 'outsid' is no", "outside"]),
+        # What its machine must have.
+        (
+            "env = {",
+            "needs = { selinus = 'x' }\nenv = {",
+            ["second_1.needs: no machine is asked for 'selinus'; 'selinux' is one"],
+        ),
+        ("env = {", "needs = { selinux = '(' }\nenv = {", ["second_1.needs: '(' is no regular"]),
         # What a variant's mail server goes through.
         ("env = {", 'checks = "life"\nenv = {', ["second_1: seen: is missing; checks = 'life'"]),
         ("env = {", 'events = ["reboot"]\nenv = {', ["events: happen only with checks = 'life'"]),

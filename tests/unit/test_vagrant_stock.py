@@ -87,6 +87,7 @@ def stock(
     monkeypatch.setattr(stock_module, "kvm_boots", lambda: (True, "KVM boots"))
     monkeypatch.setattr(stock_module, "furnish", lambda *_: management)
     monkeypatch.setattr(stock_module, "made_of", lambda _: {"host_key": "ssh-ed25519 AAAA"})
+    monkeypatch.setattr(stock_module, "of_kernel", lambda _: {"selinux": "absent"})
     anything: Any = keeper
     return VagrantStock(anything, anything, MachineOptions(machine="vagrant"), lambda _: None)
 

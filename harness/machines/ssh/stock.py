@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from harness import cache
 from harness.errors import HarnessError, HostError
+from harness.facts import of_kernel
 from harness.leaks import State
 from harness.machines import golden
 from harness.machines.shell import Login as Keys
@@ -135,7 +136,7 @@ class SshStock:
         root.wait_until_up()
         self._image.load(root, self._say)
         guard.do(f"podman save --quiet --output {ARCHIVE} {NAME}")
-        facts = {**made_of(root), "lacks": " ".join(found.lacks)}
+        facts = {**made_of(root), **of_kernel(root), "lacks": " ".join(found.lacks)}
         root.destroy()
         guard.do(f"systemctl -q stop '{UNIT}-shell-*'")
         # Scenarios expect the addresses of a podman that has given none yet; building the image

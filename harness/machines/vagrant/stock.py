@@ -18,6 +18,7 @@ from typing import Final
 
 from harness import cache
 from harness.errors import HarnessError, HostError, MachineError
+from harness.facts import of_kernel
 from harness.keeper.client import Keeper
 from harness.machines import golden
 from harness.machines.base import BaseMachine
@@ -137,7 +138,7 @@ class VagrantStock:
             machine = self._management = furnish(vagrant, self._login, self._say)
         with self._clock("image"):
             self._load_image(machine)
-        facts = made_of(machine)
+        facts = {**made_of(machine), **of_kernel(machine)}
         self._login = Login(self._login.private_key, facts["host_key"])
         machine.shell.forget()
         with self._clock("snapshot"):
