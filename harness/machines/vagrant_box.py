@@ -32,6 +32,10 @@ SUITE: Final = "trixie"
 GIGABYTES: Final = 16
 """The size of the disk; the file has only what is written to it."""
 
+WITH: Final = RECIPE / "with"
+"""What a box may have beside: a folder each, with `packages`, what the `kernel` is told, and the
+scripts `customize.sh` and `finish.sh`; see those of SELinux."""
+
 SECTOR: Final = 512
 PARTITION: Final = 2048
 """The first partition's first sector: the boot loader lies between it and the boot sector."""
@@ -50,6 +54,7 @@ def make(
     suite: str = SUITE,
     gigabytes: int = GIGABYTES,
     like: tuple[Path, str] | None = None,
+    extras: Sequence[str] = (),
 ) -> None:
     """Make a box; tell each step on standard output.
 
@@ -59,6 +64,7 @@ def make(
         gigabytes: the size of its disk.
         like: the root of a machine that has been provisioned, and its user who runs containers;
             the box has that user and both podman's stores too.
+        extras: what it has beside; folders of `WITH`.
 
     Raises:
         subprocess.CalledProcessError: one of the tools failed; it has said why.
@@ -68,10 +74,13 @@ def make(
     with tempfile.TemporaryDirectory(prefix="box-") as folder:
         work = Path(folder)
         root, disk, image = work / "root", work / "disk", work / "box.img"
-        _run(bootstrap(suite, root, work))
+        _run(bootstrap(suite, root, work, extras))
         if like is not None:
             _say("copying the images", started)
             _furnish(root, *like)
+        for extra in extras:
+            _say(f"finishing {extra}", started)
+            _run([str(WITH / extra / "finish.sh"), str(root)])
         _say("writing the file system", started)
         _write_disk(disk, root, work, gigabytes << 30)
         shutil.rmtree(root)
@@ -92,11 +101,15 @@ def make(
         _say(f"the box has {target.stat().st_size >> 20} MB", started)
 
 
-def bootstrap(suite: str, root: Path, work: Path) -> list[str]:
+def bootstrap(suite: str, root: Path, work: Path, extras: Sequence[str] = ()) -> list[str]:
     """The command that makes the root file system, and puts the boot loader's parts into `work`."""
-    packages = [each for path in PACKAGES for each in debian.package_list(path)]
-    customize = f'{RECIPE / "customize.sh"} "$1" {RECIPE} {work}'
-    tool, *words = debian.mmdebstrap(suite, packages, [customize], str(root))
+    folders = [WITH / extra for extra in extras]
+    lists = [*PACKAGES, *(folder / "packages" for folder in folders)]
+    packages = [each for path in lists for each in debian.package_list(path)]
+    kernel = " ".join((folder / "kernel").read_text(encoding="utf-8").strip() for folder in folders)
+    customize = [f'{RECIPE / "customize.sh"} "$1" {RECIPE} {work} "{kernel}"']
+    customize += [f'{folder / "customize.sh"} "$1" {folder}' for folder in folders]
+    tool, *words = debian.mmdebstrap(suite, packages, customize, str(root))
     # Before there are packages: the initial RAM disk is made, once, while they are installed.
     return [tool, f'--setup-hook=cp -R {RECIPE / "rootfs"}/. "$1"', *words]
 
@@ -170,6 +183,14 @@ def main(words: Sequence[str] | None = None) -> int:
         "--mirror", default=debian.MIRROR, help="Debian mirror; also $DMS_HARNESS_MIRROR"
     )
     parser.add_argument("--like", type=Path, metavar="ROOT", help="take USER and images from there")
+    parser.add_argument(
+        "--with",
+        dest="extras",
+        action="append",
+        default=[],
+        choices=sorted(folder.name for folder in WITH.iterdir()),
+        help="what it has beside",
+    )
     parser.add_argument("--user", help="with --like: who runs rootless containers there")
     given = parser.parse_args(words)
     if bool(given.like) != bool(given.user):
@@ -178,7 +199,7 @@ def main(words: Sequence[str] | None = None) -> int:
     os.umask(0o022)
     try:
         like = (given.like, given.user) if given.like else None
-        make(given.target, given.suite, given.gigabytes, like)
+        make(given.target, given.suite, given.gigabytes, like, given.extras)
     except (subprocess.CalledProcessError, OSError, ValueError) as error:
         print(f"E: {error}", file=sys.stderr)
         return 1

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.machines.vagrant_box import PARTITION, SECTOR, boot_sectors, bootstrap, ingredients
+from harness.machines.vagrant.box import BUILT_WITH
+from harness.machines.vagrant_box import (
+    PARTITION,
+    SECTOR,
+    WITH,
+    boot_sectors,
+    bootstrap,
+    ingredients,
+)
 
 GIGABYTE = (1 << 30) // SECTOR
 
@@ -43,3 +51,22 @@ def test_the_box_has_what_other_machines_have_and_a_kernel() -> None:
 
 def test_all_that_a_box_is_made_of_is_there() -> None:
     assert all(path.exists() for path in ingredients())
+
+
+def test_a_box_with_selinux_has_its_policy_and_tells_the_kernel() -> None:
+    folders = Path("/root-folder"), Path("/work")
+    plain, command = bootstrap("trixie", *folders), bootstrap("trixie", *folders, ["selinux"])
+    included = next(word for word in command if word.startswith("--include=")).split("=")[1]
+    assert "selinux-policy-default" in included.split(",")
+    assert not any("selinux" in word for word in plain)
+    own, beside = (word for word in command if word.startswith("--customize-hook="))
+    # The boot loader's words are made by the first, which gets those of the kernel.
+    assert own.endswith(' /work "lsm=landlock,yama,selinux selinux=1 enforcing=0"')
+    assert "/with/selinux/customize.sh" in beside
+
+
+def test_every_box_that_is_made_here_has_only_what_there_is() -> None:
+    for extras in BUILT_WITH.values():
+        for extra in extras:
+            names = {path.name for path in (WITH / extra).iterdir()}
+            assert {"packages", "kernel", "customize.sh", "finish.sh"} <= names

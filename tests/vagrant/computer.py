@@ -38,7 +38,7 @@ ENVIRONMENT = (
 
 PYTEST = (
     "python3 -m pytest -p harness.plugin -p no:cacheprovider --machine vagrant"
-    f" --vagrant-box {BUILT} --mailserver stand-in"
+    " --mailserver stand-in --vagrant-box"
 )
 
 
@@ -68,19 +68,23 @@ class Computer:
 
     def start(self) -> None:
         """Boot it, and bring everything there that a run will look for in its cache."""
-        box = find_box(BUILT, self.keeper, StandIn(""), print)
-        assert box.is_here
-        file = Path(urlsplit(box.url).path)
         self.machine.start()
         self.machine.wait_until_up()
-        self.machine.succeed(f"mkdir -p {CACHE}/boxes")
-        self.machine.copy_to(file, f"{CACHE}/boxes/{file.name}")
+        self.bring_box(BUILT)
         # A box is for those who have the keys that were made where it was.
         self.machine.copy_to(cache.login(self.keeper.cache).private_key.parent, f"{CACHE}/ssh")
         self.machine.succeed(
             f"mkdir -p {PROJECT} {PYTHON_PACKAGES} && tar -x -C {PROJECT}", stdin=_project()
         )
         self.machine.succeed(f"tar -x -C {PYTHON_PACKAGES}", stdin=_python_packages())
+
+    def bring_box(self, name: str) -> None:
+        """Bring one of the boxes that are made here, for runs that ask for it by its name."""
+        box = find_box(name, self.keeper, StandIn(""), print)
+        assert box.is_here
+        file = Path(urlsplit(box.url).path)
+        self.machine.succeed(f"mkdir -p {CACHE}/boxes")
+        self.machine.copy_to(file, f"{CACHE}/boxes/{file.name}")
 
     def run(self, command: str, within: float) -> Completed:
         """Run a command line in the project's folder."""
@@ -108,12 +112,12 @@ class Computer:
             words: its arguments.
             log: the file that all that it says is written to.
         """
-        started = self.run(f"setsid {PYTEST} {words} >{log} 2>&1 </dev/null & echo $!", 60)
+        started = self.run(f"setsid {PYTEST} {BUILT} {words} >{log} 2>&1 </dev/null & echo $!", 60)
         return int(started.stdout)
 
-    def pytest(self, words: str, within: float) -> Completed:
-        """Run pytest there."""
-        return self.run(f"{PYTEST} {words}", within)
+    def pytest(self, words: str, within: float, box: str = BUILT) -> Completed:
+        """Run pytest there, on virtual machines from one of the boxes that were brought."""
+        return self.run(f"{PYTEST} {box} {words}", within)
 
 
 def _project() -> bytes:

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Run by mmdebstrap on the finished root file system of the box.
 #   $1 root file system   $2 folder of the recipe   $3 folder for what the boot sector needs
+#   $4 what the kernel is told beside; the last word of a kind counts
 set -eu
 
 grep -v -e '^#' -e '^$' "$2/masked-units" | while read -r unit; do
@@ -39,7 +40,7 @@ echo 'nameserver 192.168.121.1' > "$1/etc/resolv.conf"
 
 # The boot loader, by the tools of the box's own distribution.
 # What reads its commands knows no comments, and waits for the end of a quote.
-grep -v '^#' "$2/grub.cfg" > "$1/tmp/grub.cfg"
+grep -v '^#' "$2/grub.cfg" | sed "/^linux /s/\$/ $4/" > "$1/tmp/grub.cfg"
 chroot "$1" grub-mkimage --format=i386-pc --prefix=/boot/grub --config=/tmp/grub.cfg \
     --output=/tmp/core.img biosdisk part_msdos ext2 linux serial terminal
 mv "$1/tmp/core.img" "$3/core.img"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,8 @@ from harness.mailserver.image import Image, Say
 
 BUILT: Final = "debian-13"
 """The box that is made here, from packages."""
+BUILT_WITH: Final[Mapping[str, tuple[str, ...]]] = {BUILT: (), f"{BUILT}-selinux": ("selinux",)}
+"""The boxes that are made here, and what each has beside; see `vagrant_box.WITH`."""
 PREFIX: Final = "dms-harness-"
 """What Vagrant's own names of such boxes begin with."""
 
@@ -55,25 +58,25 @@ def find_box(wanted: str, keeper: Keeper, image: Image, say: Say) -> Box:
         if not path.is_file():
             raise HostError(f"--vagrant-box {wanted}: no such file", "a file, or a box by its name")
         return Box(f"{PREFIX}{path.stem}", path.absolute().as_uri(), is_here=True)
-    if wanted != BUILT:
+    if wanted not in BUILT_WITH:
         return Box(wanted)
     with cache.exclusive(keeper.cache, "box", lambda: say("another run makes the box; waiting")):
-        file = _built_file(keeper, image)
+        file = _built_file(wanted, keeper, image)
         if file is None or not file.exists():
             made = golden.ensure(keeper, image, say)
-            file = _built_file(keeper, image)
+            file = _built_file(wanted, keeper, image)
             assert file is not None
-            _make(file, keeper, made, say)
+            _make(wanted, file, keeper, made, say)
     return Box(f"{PREFIX}{file.stem}", file.as_uri(), is_here=True)
 
 
-def _built_file(keeper: Keeper, image: Image) -> Path | None:
+def _built_file(name: str, keeper: Keeper, image: Image) -> Path | None:
     """Where the cache has the box with an image, or would; None while that is not fetched."""
     furnished = golden.golden_name(cache.login(keeper.cache), image)
     if furnished is None:
         return None
     digest = cache.digest(*vagrant_box.ingredients(), furnished)
-    return keeper.cache / "boxes" / f"{BUILT}-{digest}.box"
+    return keeper.cache / "boxes" / f"{name}-{digest}.box"
 
 
 def forget_boxes() -> list[str]:
@@ -102,13 +105,14 @@ def _lines(*command: str) -> list[str]:
     return done.stdout.splitlines() if done.returncode == 0 else []
 
 
-def _make(file: Path, keeper: Keeper, like: Golden, say: Say) -> None:
-    say(f"machine: making the box {BUILT} from packages")
+def _make(name: str, file: Path, keeper: Keeper, like: Golden, say: Say) -> None:
+    say(f"machine: making the box {name} from packages")
     file.parent.mkdir(exist_ok=True)
     store = Path(keeper.call("hello")["store"])
     command = [
         *(sys.executable, str(vagrant_box.RECIPE / "make"), "{target}"),
         *("--like", str(store / like.name), "--user", golden.USER),
+        *(f"--with={extra}" for extra in BUILT_WITH[name]),
     ]
     try:
         keeper.call(
@@ -120,6 +124,6 @@ def _make(file: Path, keeper: Keeper, like: Golden, say: Say) -> None:
         )
     except OSError as error:
         raise HostError(
-            f"the box {BUILT} cannot be made: {error}",
+            f"the box {name} cannot be made: {error}",
             "is the Debian mirror reachable, and are e2fsprogs and qemu-utils installed?",
         ) from error
