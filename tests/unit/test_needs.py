@@ -8,7 +8,9 @@ import pytest
 
 from harness import facts
 from harness.needs import why_not
+from harness.scenario_file import load
 
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
 WANTED = {"selinux": "permissive|enforcing"}
 
 
@@ -44,3 +46,12 @@ def test_a_shared_kernel_is_asked_once_and_not_by_a_machine(
     assert facts.of_shared_kernel() == {"selinux": "absent"}
     there.touch()
     assert facts.of_shared_kernel() == {}  # what a machine on it has, only that machine says
+
+
+def test_variants_about_selinux_need_it_and_others_do_not() -> None:
+    needing = {
+        each.variant: dict(each.settings.needs)
+        for each in load(SCENARIOS / "rootless_pasta_quadlet")
+        if each.settings.needs
+    }
+    assert needing == {"selinux_with_z": WANTED, "selinux_label_disable": WANTED}
