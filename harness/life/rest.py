@@ -38,6 +38,8 @@ def settle(launcher: Launcher, watch: Watch, since: float) -> str:
         Nothing where it answers; otherwise how things stand.
     """
     state, changed = "", watch.now
+    # Not as much longer as all the rest: what restarts again and again never comes to rest.
+    settled_within = max(SETTLED_WITHIN, 2 * patient(UNANSWERED))
     while True:
         answers = watch.answers_since
         if answers is not None and watch.now - max(answers, since) >= patient(STEADY):
@@ -50,7 +52,7 @@ def settle(launcher: Launcher, watch: Watch, since: float) -> str:
             at_rest = patient(UNANSWERED if "running" in state else AT_REST)
             if not moving and watch.now - changed > at_rest:
                 return state
-        if watch.now - since > patient(SETTLED_WITHIN):
+        if watch.now - since > settled_within:
             return state or "it answers, and again it does not"
         time.sleep(LOOK_EVERY)
 
