@@ -216,8 +216,12 @@ class Deployment:
             asked = begin(facts.observe_container(self.launcher, self.observations))
             if self.scenario.settings.checks == "life":
                 asked.result()  # before anything happens to the container
-            with self.phase("probes"):
-                self._observe()
+            try:
+                with self.phase("probes"):
+                    self._observe()
+            except HarnessError:
+                self.save_evidence()  # no test that asks for it will be run
+                raise
             asked.result()
             for query in self.world.dns.queries:
                 self.observations.record(
