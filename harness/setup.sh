@@ -35,7 +35,8 @@ unshare util-linux util-linux
 case ${1-} in box | vagrant)
     needed="$needed
 qemu-img qemu-utils qemu-img
-mke2fs e2fsprogs e2fsprogs"
+mke2fs e2fsprogs e2fsprogs
+xz xz-utils xz"
     ;;
 esac
 if [ "${1-}" = vagrant ]; then
