@@ -45,8 +45,7 @@ def test_everything_is_as_the_scenario_says(run: tuple[str, Path], variant: str)
     assert not re.search(rf"\[{variant}\S*\] (FAILED|ERROR|SKIPPED)", said)
 
 
-def test_each_variant_finds_the_machine_as_the_first_did(run: tuple[str, Path]) -> None:
-    """They follow one another on one machine: each is looked at before and after."""
+def test_the_machine_has_a_kernel_of_its_own(run: tuple[str, Path]) -> None:
     _, folder = run
     facts = observed(folder / "observations.jsonl", "machine")
     assert facts["kernel of its own"] == "yes"
