@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.errors import HarnessError
+from harness.interrupt import show_where_known
 from harness.machines.options import add_options
 from harness.pytest_run import Run
 from harness.report.pytest_summary import NOT_APPLICABLE
@@ -115,6 +116,12 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         f"machine: {run.machine}: {made_of}",
         f"mail server: {run.session.image.label}",
     ]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_keyboard_interrupt(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    """Let pytest show where it was interrupted, wherever that was."""
+    show_where_known(excinfo.tb)
 
 
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
