@@ -1,0 +1,5 @@
+"""The commands of `dms-harness`, one module each.
+
+A command's module has `add_arguments(parser)` and `run(args)`, which returns the exit status and
+whose docstring is the command's help. What takes long to import is imported by `run`.
+"""

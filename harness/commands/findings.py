@@ -1,0 +1,42 @@
+"""`dms-harness findings`: what a maintainer should change in the guide."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from harness.commands.options import add_runs
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """From which runs, and where to."""
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--output", type=Path, metavar="FILE", help="write it there, not here")
+    either.add_argument(
+        "--check", type=Path, metavar="FILE", help="exit 1 where the file's verdicts differ"
+    )
+    parser.add_argument(
+        "--complete", action="store_true", help="with --check: compare what was not run as well"
+    )
+    add_runs(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write what a maintainer should change in the guide, or hold such a file against a run."""
+    from harness.report.claims import ledger_of
+    from harness.report.findings import as_markdown, differences
+
+    ledger = ledger_of(args.runs, args.claims)
+    if args.check:
+        differing = differences(args.check, ledger, args.complete)
+        for line in differing:
+            print(line)
+        if not differing:
+            print(f"{args.check}: agrees with {', '.join(map(str, args.runs))}")
+        return 1 if differing else 0
+    if args.output:
+        args.output.write_text(as_markdown(ledger), encoding="utf-8")
+        print(f"{args.output}: {ledger.counts}")
+    else:
+        print(as_markdown(ledger), end="")
+    return 0

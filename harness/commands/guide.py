@@ -1,0 +1,33 @@
+"""`dms-harness guide`: whether the guide is still what the scenarios deploy."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The page, and what to hold it against."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="the guide's page, in Markdown")
+    parser.add_argument("--scenarios", type=Path, default=Path("scenarios"), metavar="DIR")
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Hold DMS's guide for Podman against the scenarios; 1 where they have parted."""
+    from rich.console import Console
+
+    from harness.claims import FILE, load_claims
+    from harness.guide import table
+    from harness.guide.compare import compare
+    from harness.guide.page import read_page
+    from harness.report.guide import as_json, print_result
+
+    ours, quoted = args.scenarios / table.FILE, args.scenarios / FILE
+    page = read_page(args.file)
+    result = compare(page, table.load_table(ours), ours, load_claims(quoted), quoted)
+    if args.json:
+        print(as_json(result))
+    else:
+        print_result(Console(highlight=False), result)
+    return 1 if result.drift else 0

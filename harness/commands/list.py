@@ -1,0 +1,51 @@
+"""`dms-harness list`: what can be selected."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.scenario import Scenario
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which scenarios."""
+    parser.add_argument("--scenarios", type=Path, default=Path("scenarios"), metavar="DIR")
+
+
+def run(args: argparse.Namespace) -> int:
+    """List the scenarios, their variants and what is expected of them."""
+    from harness.scenario_file import load_all
+
+    scenarios = load_all(args.scenarios)
+    for scenario in scenarios:
+        table, settings = scenario.table, scenario.settings
+        if scenario.is_first:
+            mode = "rootful" if table.user == "root" else "rootless"
+            families = " and ".join(f"IPv{family}" for family in table.families)
+            ports = ", ".join(str(port) for port in table.publish.values())
+            print(f"\n{scenario.folder.name}: {table.title}")
+            print(
+                f"  {mode}, launcher {table.launcher}, network {table.network}, ports {ports},"
+                f" {families}, interface {table.interface}"
+            )
+        print(f"  {scenario.variant:28} {settings.checks:10} {_expected(scenario)}")
+    print(f"\n{len(scenarios)} variants; any word above selects: pytest -k 'rootless and compose'")
+    return 0
+
+
+def _expected(scenario: Scenario) -> str:
+    """What is expected of a variant, in a few words."""
+    expect = scenario.settings.expect
+    if expect.fails is not None:
+        return f"does not come up: {expect.fails}"
+    match scenario.settings.checks:
+        case "matrix":
+            return f"relays for strangers from {', '.join(expect.relays_from) or 'nowhere'}"
+        case "bans":
+            return f"fail2ban keeps out {', '.join(expect.bans) or 'nobody'}"
+        case "ports":
+            return f"answers {', '.join(scenario.reachable) or 'nobody'}"
+    return expect.why
