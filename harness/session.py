@@ -8,7 +8,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,6 +91,7 @@ class Session:
         self._begun: list[Future[Deployment]] = []
         self._made: list[Deployment] = []
         self._ending: list[Future[list[str]]] = []
+        self._left: list[str] = []
         self._closed = False
         self.proof = ""
         """What was shown of a host that stays, once the session is closed."""
@@ -196,27 +197,39 @@ class Session:
         # once than there are cores lets the first deployments be probed while others start.
         with self._starting:
             deployment = self._booted(scenario)
-            deployment.up()
-        if observe and deployment.failure is None:
-            deployment.observe()
-        # What was seen of a machine that is gone says nothing about the mail server.
-        if why := deployment.machine.ended():
-            raise MachineError(f"{scenario.id}: its machine does not run any more: {why}")
+            with self._given_back(deployment):
+                deployment.up()
+        with self._given_back(deployment):
+            if observe and deployment.failure is None:
+                deployment.observe()
+            # What was seen of a machine that is gone says nothing about the mail server.
+            if why := deployment.machine.ended():
+                raise MachineError(f"{scenario.id}: its machine does not run any more: {why}")
         return deployment
+
+    @contextlib.contextmanager
+    def _given_back(self, deployment: Deployment) -> Iterator[None]:
+        """Take a deployment down that no test will see: the next may need its very machine."""
+        try:
+            yield
+        except Exception:
+            self._left += deployment.down()
+            raise
 
     def _booted(self, scenario: Scenario) -> Deployment:
         deployment = self._new(scenario)
         try:
-            deployment.boot()
+            with self._given_back(deployment):
+                deployment.boot()
         except MachineError as error:
             if self._closed:
                 raise
             # A machine that fails says nothing about the scenario: once more, and say so.
             self.say(f"{scenario.id}: {error.message}; trying once more on a new machine")
             deployment.observations.record("retry", "boot", "failed", why=error.message)
-            deployment.down()
             deployment = self._new(scenario)
-            deployment.boot()
+            with self._given_back(deployment):
+                deployment.boot()
         return deployment
 
     def _new(self, scenario: Scenario) -> Deployment:
@@ -262,7 +275,7 @@ class Session:
         if self._coming_keeper is not None:
             with contextlib.suppress(HostError):  # whoever asked for it was told
                 assert self.keeper
-        left: list[str] = []
+        left = self._left
         try:
             for begun in self._ahead.values():
                 if begun.exception() is None:

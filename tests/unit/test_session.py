@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 
-from harness.errors import HostError
+from harness.errors import HostError, MachineError
 from harness.machines.golden import Golden
 from harness.machines.nspawn import NspawnMachine
 from harness.machines.shell import Login
@@ -53,13 +53,17 @@ def keeper() -> FakeKeeper:
     return FakeKeeper()
 
 
-@pytest.fixture
-def session(keeper: FakeKeeper, tmp_path: Path) -> Iterator[Session]:
-    made: Any = Golden(cast("Any", keeper), "golden", Login(tmp_path / "key", None), {})
+def session_of(keeper: FakeKeeper, folder: Path) -> Session:
+    made: Any = Golden(cast("Any", keeper), "golden", Login(folder / "key", None), {})
     coming: Future[Any] = Future()
     coming.set_result(keeper)
     image: Any = SimpleNamespace(label="an image")
-    session = Session(tmp_path, image, coming, lambda _: made, lambda _: None, at_once=2)
+    return Session(folder, image, coming, lambda _: made, lambda _: None, at_once=2)
+
+
+@pytest.fixture
+def session(keeper: FakeKeeper, tmp_path: Path) -> Iterator[Session]:
+    session = session_of(keeper, tmp_path)
     yield session
     session.close()
 
@@ -120,3 +124,63 @@ def test_keeper_that_did_not_start_is_told_to_whoever_asks(tmp_path: Path, asked
         with pytest.raises(HostError, match="no room"):
             assert session.keeper
     session.close()
+
+
+class FailingDeployment:
+    """One that fails as it is told to: `boot`, `up` or `observe`; or whose machine ends."""
+
+    fails_in = ""
+    down_at: ClassVar[list[str]] = []
+    failure = None
+
+    def __init__(
+        self, _: object, machine: NspawnMachine, observations: object, *__: object
+    ) -> None:
+        self.name, self.observations = machine.name, observations
+        self.machine = SimpleNamespace(ended=self._ended)
+
+    def _step(self, name: str) -> None:
+        if name == self.fails_in:
+            raise MachineError(f"{self.name} fails in {name}")
+
+    def boot(self) -> None:
+        self._step("boot")
+
+    def up(self) -> None:
+        self._step("up")
+
+    def observe(self) -> None:
+        self._step("observe")
+
+    def _ended(self) -> str:
+        return "killed" if self.fails_in == "ended" else ""
+
+    def down(self) -> list[str]:
+        if self.name in self.down_at:
+            return []
+        self.down_at.append(self.name)
+        return [f"something of {self.name}"]
+
+
+@pytest.mark.parametrize(
+    ("fails_in", "machines"),
+    [("boot", ["m1", "m2"]), ("up", ["m1"]), ("observe", ["m1"]), ("ended", ["m1"])],
+)
+def test_machine_of_a_deployment_that_failed_is_given_back_at_once(
+    tmp_path: Path,
+    keeper: FakeKeeper,
+    monkeypatch: pytest.MonkeyPatch,
+    fails_in: str,
+    machines: list[str],
+) -> None:
+    """Where there is one virtual machine, the next deployment would wait for it for ever."""
+    monkeypatch.setattr("harness.deployment.Deployment", FailingDeployment)
+    monkeypatch.setattr(FailingDeployment, "fails_in", fails_in)
+    monkeypatch.setattr(FailingDeployment, "down_at", [])
+    session = session_of(keeper, tmp_path)
+    session.plan(PASTA[0], observe=True)
+    with pytest.raises(MachineError):
+        session.deploy(PASTA[0])
+    assert FailingDeployment.down_at == machines
+    with pytest.raises(HostError, match="something of m1"):
+        session.close()
