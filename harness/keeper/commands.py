@@ -10,6 +10,9 @@ from pathlib import Path
 
 LAST = 30
 """Lines that are kept for whoever asked for the command."""
+BACKTRACE = "\tfrom "
+"""How the lines begin, after its first, with which a Ruby program shows where it failed; there may
+be more of them than are kept."""
 
 
 async def follow(
@@ -47,7 +50,8 @@ async def follow(
         with log.open("a", encoding="utf-8") if log else contextlib.nullcontext() as file:
             async for line in process.stdout:
                 text = line.decode(errors="replace").rstrip()
-                last.append(text)
+                if not text.startswith(BACKTRACE):
+                    last.append(text)
                 if file is not None:
                     file.write(f"{text}\n")
                     file.flush()

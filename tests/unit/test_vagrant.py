@@ -229,6 +229,12 @@ def test_a_box_file_that_is_not_there_is_told() -> None:
             "--vagrant-memory",
         ),
         (
+            "Call to virDomainDefineXML failed: unsupported configuration: Emulator"
+            " '/usr/bin/qemu-system-x86_64' does not support virt type 'kvm'",
+            "this computer has no KVM that works",
+            "--vagrant-accelerator tcg",
+        ),
+        (
             "qemu-system-x86_64: failed to initialize kvm: No such device",
             "this computer has no KVM that works",
             "--vagrant-accelerator tcg",

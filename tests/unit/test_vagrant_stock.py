@@ -51,14 +51,19 @@ class FakeManagement:
     """The machine over Vagrant's network."""
 
     user = "mailop"
-    shell = SimpleNamespace(forget=lambda: None)
 
     def __init__(self) -> None:
         self.written: list[str] = []
+        self.happened: list[str] = []
+        self.shell = SimpleNamespace(forget=lambda: None, log_out=self._log_out)
+
+    async def _log_out(self, user: str) -> None:
+        self.happened.append(f"{user} logs out")
 
     def wait_until_answering(self, _: float) -> None: ...
 
-    def succeed(self, _: str) -> None: ...
+    def succeed(self, command: str) -> None:
+        self.happened.append(command)
 
     def write_file(self, _: str, text: str) -> None:
         self.written.append(text)
@@ -104,6 +109,25 @@ def test_it_is_put_back_to_the_snapshot_before_each_but_the_first(
         assert machine.destroy() == []
     assert keeper.commands[2:] == ["snapshot restore ready"]
     assert ["enp1s0" in text for text in management.written] == [True, False]
+
+
+def test_nobody_is_logged_in_when_the_snapshot_is_taken(
+    stock: VagrantStock, keeper: FakeKeeper, management: FakeManagement
+) -> None:
+    """A session in a snapshot never ends, and a user who has one is never logged out."""
+    seen: list[list[str]] = []
+    original = keeper.call
+
+    def call(verb: str, **given: Any) -> dict[str, Any]:
+        if given.get("command", [])[1:3] == ["snapshot", "save"]:
+            seen.append(list(management.happened))
+        return original(verb, **given)
+
+    keeper.call = call  # type: ignore[method-assign]
+    stock.prepare()
+    [[logged_out, waited]] = seen
+    assert logged_out == "mailop logs out"
+    assert "while loginctl show-user mailop" in waited
 
 
 def test_the_next_deployment_waits_for_the_one_before(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
+from harness.loop import wait_for
 from harness.machines import golden
 from harness.machines.nspawn import HOSTNAME
 from harness.machines.shell import Login
@@ -34,6 +36,24 @@ def furnish(vagrant: Vagrant, login: Login, say: Say) -> Management:
     _free_first_uid(machine)
     golden.provision(machine, say)
     return machine
+
+
+def log_everybody_out(machine: Management) -> None:
+    """End all sessions but root's: in a snapshot they would last for ever.
+
+    Whoever is logged in there when it is restored has nobody any more who could log out.
+
+    Raises:
+        MachineError: somebody's last process does not end.
+    """
+    user = shlex.quote(machine.user)
+    wait_for(machine.shell.log_out(machine.user))
+    machine.succeed(
+        f"loginctl terminate-user {user} 2>/dev/null || :;"
+        f" while loginctl show-user {user} >/dev/null 2>&1 || pgrep -u {user} >/dev/null;"
+        " do sleep 0.1; done"
+    )
+    machine.shell.forget()
 
 
 def _log_in(vagrant: Vagrant, login: Login) -> Management:

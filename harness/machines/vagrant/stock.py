@@ -29,7 +29,7 @@ from harness.machines.vagrant import network as guest_network
 from harness.machines.vagrant.accelerator import kvm_boots
 from harness.machines.vagrant.box import find_box
 from harness.machines.vagrant.command import DO_WITHIN, NAME, Vagrant
-from harness.machines.vagrant.furnish import furnish
+from harness.machines.vagrant.furnish import furnish, log_everybody_out
 from harness.machines.vagrant.machine import Management, VagrantMachine
 from harness.machines.vagrant.requirements import choose_provider
 from harness.machines.vagrant.tear_down import TearDown
@@ -140,7 +140,7 @@ class VagrantStock:
             self._load_image(machine)
         facts = {**made_of(machine), **of_kernel(machine)}
         self._login = Login(self._login.private_key, facts["host_key"])
-        machine.shell.forget()
+        log_everybody_out(machine)
         with self._clock("snapshot"):
             self._make_resettable(vagrant, machine)
         self._is_fresh = True

@@ -41,7 +41,7 @@ KNOWN: Final[tuple[tuple[str, str, str], ...]] = (
     (
         r"[Cc]ould not access KVM kernel module|failed to initialize kvm|KVM is not available"
         r"|invalid argument: could not find capabilities for domaintype=kvm"
-        r"|does not support (?:domain type kvm|virtualization type 'kvm')",
+        r"|does not support (?:domain type kvm|virt(?:ualization)? type 'kvm')",
         "this computer has no KVM that works",
         "--vagrant-accelerator tcg works without, slowly",
     ),
