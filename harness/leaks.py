@@ -36,7 +36,8 @@ _ROOT_ONLY = {
 # podman's API while it is asked, the harness's own login. Of all other sorts everything counts.
 _BY_ITSELF = {
     "processes": re.compile(
-        r"\S+ +(kworker\S*|\(sd-pam\)|systemd-(hostnam|timedat|localed|tmpfile)\S*|sshd?|sshd-\S+"
+        r"\S+ +(kworker\S*|\(sd-pam\)|\(udev-worker\)|systemd-(hostnam|timedat|localed|tmpfile)\S*"
+        r"|sshd?|sshd-\S+"
         # A user's own bus and podman's pause process are started once and stay.
         r"|podman|podman pause|catatonit|polkitd|dbus-daemon"
         # What prints the lines itself.

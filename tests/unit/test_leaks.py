@@ -137,6 +137,7 @@ COMES_AND_GOES = {
             ("root", "kworker/0:1-events"),
             ("root", "kworker/u8:2-btrfs-endio"),
             ("mailop", "(sd-pam)"),
+            ("root", "(udev-worker)"),
             ("root", "sshd"),
             ("root", "sshd-session"),
             ("mailop", "podman"),

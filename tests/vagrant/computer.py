@@ -95,7 +95,8 @@ class Computer:
         asked = {
             "virtual machines": "virsh list --all --name",
             # Boxes stay on purpose: they are called so.
-            "disks": "virsh vol-list default | grep -v _box.img",
+            # Below the heading, which comes with the first machine and the pool.
+            "disks": "virsh vol-list default | tail -n +3 | grep -v -e _box.img -e '^$' || :",
             "consoles": "ls /var/log/libvirt/qemu | grep console || :",
             "links": "ip -brief link | grep -v virbr | cut -d' ' -f1",
             "ledgers": f"mkdir -p {CACHE}/ledger && ls {CACHE}/ledger",
