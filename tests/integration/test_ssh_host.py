@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 
 import pytest
 from ssh_host import ADMIN, Reachable, somebodys_host
-from support import NEEDS_ROOT, Run, pytest_words, read, started, until
+from support import NEEDS_ROOT, Run, dms_harness, pytest_words, read, started, until
 
 from harness import cache
+from harness.errors import MachineError
 from harness.leaks import State
 from harness.machines.ssh import look
 from harness.machines.ssh.login import Login, Where
@@ -20,6 +21,7 @@ pytestmark = NEEDS_ROOT
 
 GONE_WITHIN = 60.0
 """Seconds in which a host is as it was after a run was killed: a user is removed."""
+CLEANED_WITHIN = 120.0
 RUN_WITHIN = 400.0
 SSH = ("--machine", f"ssh:{ADMIN}@myhost", "--i-know-this-changes-the-host")
 
@@ -125,3 +127,30 @@ def test_an_unknown_host_key_is_one_clear_error(host: Reachable, tmp_path: Path)
     finally:
         known.write_text(text)
     assert f"log in once by hand and look at the key: ssh {ADMIN}@myhost" in run.output()
+
+
+def test_what_a_crash_of_the_host_left_is_undone_by_hand(
+    host: Reachable, login: Login, tmp_path: Path
+) -> None:
+    """Nobody is left there who knows that there was a run: a guard that is killed undoes all.
+
+    Comes last: after its reboot, the host has other addresses.
+    """
+    before = look.look(login)
+    with begun(host, tmp_path, "rootless_pasta_quadlet-permit_unset") as run:
+        assert until(lambda: "ready" in run.phases() or run.process.poll() is not None, RUN_WITHIN)
+        with suppress(MachineError):
+            host.machine.run("systemctl reboot --force --force", within=5)
+        run.kill_group(signal.SIGKILL)
+        run.end()
+    host.machine.shell.forget()
+    host.machine.wait_until_up()
+    words = ("clean", "--machine", f"ssh:{ADMIN}@myhost")
+    with closing(Login(Where("myhost", ADMIN))) as afterwards:
+        assert any("mailop" in each for each in as_before(afterwards, before))
+        cleaned = dms_harness(cache.folder(), *words, within=CLEANED_WITHIN)
+        assert cleaned.returncode == 0, cleaned.stderr
+        assert "undone what a dead run had left: " in cleaned.stdout
+        assert [each for each in as_before(afterwards, before) if "enp" not in each] == []
+    again = dms_harness(cache.folder(), *words)
+    assert (again.returncode, again.stdout) == (0, "nothing was left behind\n"), again.stderr
