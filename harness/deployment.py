@@ -46,10 +46,11 @@ class Deployment:
         machine: where; not yet started.
         observations: where facts go.
         folder: where evidence goes.
-        say: tells the user what is being done.
+        say: is told what is being done: each phase as it begins.
 
     Attributes:
         failure: why the mail server did not come up, or None.
+        is_down: whether it has been taken down, or is being.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Deployment:
         self._before: leaks.State | None = None
         self._observed = False
         self._evidence_saved = False
-        self._is_down = False
+        self.is_down = False
 
     @contextmanager
     def phase(self, name: str, since: float | None = None) -> Iterator[None]:
@@ -296,9 +297,9 @@ class Deployment:
         Returns:
             What is left on this computer, in words.
         """
-        if self._is_down:
+        if self.is_down:
             return []
-        self._is_down = True
+        self.is_down = True
         with self.phase("down"):
             self.peers.forget()
             left = self.machine.destroy()

@@ -128,7 +128,13 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
     """Show what was seen, and a line to paste for each failure."""
     from harness.report.pytest_summary import summarize
 
+    config.stash[run_key].stop_live()
     summarize(terminalreporter, exitstatus, config.stash[run_key])
+
+
+def pytest_enter_pdb(config: pytest.Config) -> None:
+    """Leave the terminal to the debugger."""
+    config.stash[run_key].stop_live()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -207,6 +213,7 @@ def harness_session(request: pytest.FixtureRequest) -> Iterator[Session]:
             continue
         if not run.why_not(asked.params["scenario"]):
             session.plan(asked.params["scenario"], "observations" in fixtures)
+    session.planned()
     # This process does nothing else while the first machine boots.
     threading.Thread(target=_import_later_ones, name="imports").start()
     # Modules and tests stay to the end: pytest looks for garbage among them several times then.

@@ -20,15 +20,17 @@ import pytest
 
 from harness.errors import HarnessError, HostError
 from harness.machines.options import options_of, words_of
+from harness.progress import MACHINE, Progress
 from harness.scheduling import scope_of, share_of, suggested_deployments
 
 if TYPE_CHECKING:
     from harness.keeper.client import Keeper
     from harness.machines.choice import Choice
+    from harness.report.live import Live
     from harness.scenario import Scenario
     from harness.session import Session
 
-STARTED = time.monotonic()
+STARTED = time.time()
 DEPLOYMENT_TESTS = Path("tests") / "deployments"
 AHEAD = 6
 """For up to so many variants a machine boots before it is known which tests there are."""
@@ -47,6 +49,7 @@ class Run:
         self._folder: Path | None = None
         self._keeper: Future[Keeper] | None = None
         self._session: Session | None = None
+        self._live: Live | None = None
 
     @property
     def is_worker(self) -> bool:
@@ -112,6 +115,7 @@ class Run:
                 f"--machine ssh:{self.machine.why}: the host is one, and -n runs several at once",
                 "leave -n out",
             )
+        self._start_live()
         stock = self.session.stock
         if distributed:
             self.session.close()  # the workers' machines are their own
@@ -172,11 +176,11 @@ class Run:
                 self.folder,
                 image,
                 keeper,
-                stock_opener(self.machine, image, self.say),
+                stock_opener(self.machine, image, self._say_of_machine),
                 self.say,
                 max(1, suggested_deployments() // workers),
                 starting=max(1, (os.cpu_count() or 1) // workers),
-                phases=self.say if self.config.get_verbosity() > 0 else None,
+                progress=self.progress,
             )
         return self._session
 
@@ -212,11 +216,14 @@ class Run:
 
     def close(self) -> None:
         """Take down what no fixture did: tests may all have been deselected, or never run."""
-        if self._session is not None:
-            self._session.close()
-        elif self._keeper is not None:
-            with contextlib.suppress(HarnessError):  # what ended the run has been said
-                self._keeper.result().close()
+        try:
+            if self._session is not None:
+                self._session.close()
+            elif self._keeper is not None:
+                with contextlib.suppress(HarnessError):  # what ended the run has been said
+                    self._keeper.result().close()
+        finally:
+            self.stop_live()
 
     # -- what is told --------------------------------------------------------------------------
 
@@ -236,12 +243,44 @@ class Run:
             self._folder = Path(given) if given else new_run(runs)
         return self._folder
 
+    @cached_property
+    def progress(self) -> Progress:
+        """Where this process writes down what it is doing."""
+        return Progress(self.folder, (self._worker or {}).get("workerid", ""))
+
+    def _start_live(self) -> None:
+        """Show what is going on from now on, where pytest shows anything."""
+        reporter: Any = self.config.pluginmanager.getplugin("terminalreporter")
+        if reporter is None or not hasattr(getattr(reporter, "_tw", None), "_file"):
+            return
+        from harness.report.live import Live, way_of
+
+        way = way_of(self.config, reporter.isatty(), os.environ)
+        self._live = Live(self.folder, reporter, way, STARTED)
+
+    def stop_live(self) -> None:
+        """Show nothing below pytest's lines any more."""
+        live, self._live = self._live, None
+        if live is not None:
+            live.close()
+
+    def _say_of_machine(self, text: str) -> None:
+        self.progress.note(MACHINE, text.removeprefix("machine: "))
+        self.say(text)
+
     def say(self, text: str) -> None:
         """Tell the user at the terminal what is being done, whatever pytest captures."""
+        if self._live is not None or self.is_worker:  # the controller reads what workers say
+            self.progress.say(text)
+            if self._live is not None:
+                self._live.catch_up()
+            return
+        if self.config.get_verbosity() < 0:
+            return
         manager = self.config.pluginmanager.getplugin("capturemanager")
         quiet = manager.global_and_fixture_disabled() if manager else contextlib.nullcontext()
         with quiet:
-            print(f"[{time.monotonic() - STARTED:6.1f} s] {text}", file=sys.stderr, flush=True)
+            print(f"[{time.time() - STARTED:6.1f} s] {text}", file=sys.stderr, flush=True)
 
     @property
     def command(self) -> str:

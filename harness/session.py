@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError, HostError, MachineError
-from harness.keeper.client import Keeper, ignore_progress
+from harness.keeper.client import Keeper
 from harness.loop import cancel_all
 from harness.machines.base import BaseMachine
 from harness.machines.stock import Network, Stock
 from harness.mailserver.image import Image
 from harness.observations import Observations
+from harness.progress import ERROR, FAILED, GONE, PLANS, UP, WAITS, Progress
 from harness.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Session:
         say: tells the user what is being done.
         at_once: how many deployments may exist at a time.
         starting: how many of them may boot and start at a time, which keeps a core busy each.
-        phases: tells the user of each phase of each deployment, where that is wanted.
+        progress: is told of each phase of each deployment.
     """
 
     def __init__(
@@ -73,13 +74,13 @@ class Session:
         say: Say,
         at_once: int,
         starting: int = 1,
-        phases: Say | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self.run = run
         self.image = image
         self.say = say
         self._at_once = at_once
-        self._phases = phases or ignore_progress
+        self._progress = progress or Progress()
         self._coming_keeper: Future[Keeper] | None = keeper
         self._keeper: Keeper | None = None
         self._open_stock = open_stock
@@ -88,7 +89,7 @@ class Session:
         self._ahead: dict[Network, Future[BaseMachine]] = {}
         self._planned: dict[str, tuple[Scenario, bool]] = {}
         self._coming: dict[str, Future[Deployment]] = {}
-        self._begun: list[Future[Deployment]] = []
+        self._begun: dict[str, Future[Deployment]] = {}
         self._made: list[Deployment] = []
         self._ending: list[Future[list[str]]] = []
         self._left: list[str] = []
@@ -158,6 +159,10 @@ class Session:
         _, before = self._planned.get(scenario.id, (scenario, False))
         self._planned[scenario.id] = (scenario, before or observe)
 
+    def planned(self) -> None:
+        """Tell how many deployments have been announced."""
+        self._progress.note("", PLANS, str(len(self._planned)))
+
     def deploy(self, scenario: Scenario) -> Deployment:
         """The deployment of a scenario, when it is up (or has failed to come up) and probed.
 
@@ -189,10 +194,21 @@ class Session:
             return
         self.stock.prepare()  # here, not by several threads at once
         scenario, observe = self._planned.pop(name)
+        self._progress.note(name, WAITS)
         self._coming[name] = self._workers.submit(self._bring_up, scenario, observe)
-        self._begun.append(self._coming[name])
+        self._begun[name] = self._coming[name]
 
     def _bring_up(self, scenario: Scenario, observe: bool) -> Deployment:
+        try:
+            deployment = self._brought_up(scenario, observe)
+        except BaseException as error:
+            self._progress.note(scenario.id, ERROR, str(error) or type(error).__name__)
+            raise
+        failure = deployment.failure
+        self._progress.note(scenario.id, FAILED if failure else UP, str(failure or ""))
+        return deployment
+
+    def _brought_up(self, scenario: Scenario, observe: bool) -> Deployment:
         # Booting and starting keep a core busy, probing mostly waits: no more of the former at
         # once than there are cores lets the first deployments be probed while others start.
         with self._starting:
@@ -250,7 +266,7 @@ class Session:
             machine,
             observations,
             self.run / scenario.id,
-            lambda phase: self._phases(f"{scenario.id}: {phase}"),
+            lambda phase: self._progress.note(scenario.id, phase),
         )
         self._made.append(deployment)
         return deployment
@@ -260,7 +276,14 @@ class Session:
         coming = self._coming.pop(scenario.id, None)
         # One that is still on its way was interrupted: `close` does not wait for it.
         if coming is not None and coming.done() and coming.exception() is None:
-            self._ending.append(self._undertaker.submit(coming.result().down))
+            self._ending.append(self._undertaker.submit(self._down, coming.result()))
+
+    def _down(self, deployment: Deployment) -> list[str]:
+        if deployment.is_down:
+            return []
+        left = deployment.down()
+        self._progress.note(deployment.scenario.id, GONE)
+        return left
 
     def close(self) -> None:
         """Take everything down, whatever it is doing, and wait until it is gone, once.
@@ -272,6 +295,8 @@ class Session:
             return
         self._closed = True
         self._planned.clear()
+        if on_their_way := [name for name, begun in self._begun.items() if not begun.done()]:
+            self.say(f"ending what is on its way: {', '.join(on_their_way)}")
         if self._coming_keeper is not None:
             with contextlib.suppress(HostError):  # whoever asked for it was told
                 assert self.keeper
@@ -282,7 +307,7 @@ class Session:
                     left += begun.result().destroy()
             self._undertaker.shutdown(wait=True)
             for deployment in self._made:
-                left += deployment.down()
+                left += self._down(deployment)
             for ending in self._ending:
                 left += ending.result()
             if self._stock is not None:
@@ -306,7 +331,7 @@ class Session:
         """End what is still on its way: its machine is gone, and nobody waits for it."""
         self._workers.shutdown(wait=False, cancel_futures=True)
         deadline = time.monotonic() + ABANDONED_WITHIN
-        while wait(self._begun, 0.05).not_done and time.monotonic() < deadline:
+        while wait(self._begun.values(), 0.05).not_done and time.monotonic() < deadline:
             cancel_all()
 
 
