@@ -9,7 +9,7 @@ K ?= rootless_pasta
 MAILSERVER ?= auto
 MACHINE ?= auto
 VENV := .venv/bin
-PYTEST := $(VENV)/pytest --mailserver '$(MAILSERVER)'
+PYTEST := $(VENV)/pytest --mailserver='$(MAILSERVER)'
 CORES := $(shell nproc)
 
 .PHONY: run test test-vagrant setup venv box lint unit deployments integration vagrant vagrant-tools bench bench-machines clean

@@ -24,6 +24,7 @@ from harness.pytest_run import Run
 from harness.report.pytest_summary import NOT_APPLICABLE
 from harness.scheduling import PerScenario, suggested_workers
 from harness.selection import is_empty, places
+from harness.words import joined
 
 if TYPE_CHECKING:
     from harness.deployment import Deployment
@@ -36,6 +37,8 @@ LATER = ("podman", "harness.report.terminal")
 """What takes long to import and is needed only after the first deployment."""
 
 run_key: pytest.StashKey[Run] = pytest.StashKey()
+MAY_BE_PATHS = ("--mailserver", "--runs", "--scenarios", "--vagrant-box")
+"""Those of our options whose value may be there as a file or folder."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,6 +64,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="where each run's record goes (default: runs beside pyproject.toml)",
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Begin again where pytest took the value of one of our options for a test's path."""
+    given = config.invocation_params
+    is_found = config.inipath is not None and given.dir.is_relative_to(config.rootpath)
+    if is_found or hasattr(config, "workerinput"):
+        return None
+    words = joined([str(arg) for arg in given.args], MAY_BE_PATHS)
+    return None if words is None else pytest.main(words, given.plugins)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -187,10 +201,25 @@ def pytest_runtest_makereport(
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Leave out what pytest makes where a test is for no scenario variant, before it is counted."""
+    report = yield
+    # One that is asked for by its name alone would be said not to exist.
+    if not any("::" in arg for arg in collector.config.args):
+        report.result = [each for each in report.result if not is_empty(each)]
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None]:
     """Keep each scenario variant's tests together and in order, those that end it last."""
-    # pytest makes a test that is skipped where a test is for no scenario variant.
-    items[:] = [item for item in items if not is_empty(item)]
+    if empty := [item for item in items if is_empty(item)]:
+        items[:] = [item for item in items if not is_empty(item)]
+        config.hook.pytest_deselected(items=empty)
     place = places(items)
     yield  # pytest sorts by the parameters of all session fixtures, which scatters the tests
     items.sort(key=place)

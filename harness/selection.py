@@ -124,7 +124,7 @@ def _may_be_selected(metafunc: pytest.Metafunc, scenario: Scenario, expression: 
     return may_match(expression, names, others)
 
 
-def is_empty(item: pytest.Item) -> bool:
+def is_empty(item: object) -> bool:
     """Whether there is nothing to test.
 
     pytest makes a test only to say that there is no scenario variant for it, and one for every
