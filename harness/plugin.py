@@ -21,6 +21,7 @@ from harness.errors import HarnessError
 from harness.interrupt import show_where_known
 from harness.machines.options import add_options
 from harness.pytest_run import Run
+from harness.report.marks import marks_of, name_evidence
 from harness.report.pytest_summary import NOT_APPLICABLE
 from harness.scheduling import PerScenario, suggested_workers
 from harness.selection import is_empty, places
@@ -138,6 +139,14 @@ def pytest_keyboard_interrupt(excinfo: pytest.ExceptionInfo[BaseException]) -> N
     show_where_known(excinfo.tb)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell more in JUnit XML, once pytest has written it."""
+    from harness.report.junit import complete_for
+
+    complete_for(session.config.stash[run_key])
+
+
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
     """Show what was seen, and a line to paste for each failure."""
     from harness.report.pytest_summary import summarize
@@ -186,17 +195,19 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.extra_keyword_matches.update(asked.params["scenario"].words)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Say in each report what its test is about."""
+    item.user_properties += marks_of(item)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
+    item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Save the evidence while the deployment of a test that failed still stands."""
+    """Save the evidence while the deployment of a test that failed still stands; name it."""
     report = yield
-    if report.failed and call.when == "call":
-        deployed: Deployment | None = getattr(item, "funcargs", {}).get("deployment")
-        if deployed is not None:
-            deployed.save_evidence()
-            report.sections.append(("evidence", str(deployed.folder)))
+    name_evidence(item, report, item.config.stash[run_key])
     return report
 
 

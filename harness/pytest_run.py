@@ -240,7 +240,7 @@ class Run:
 
             given = (self._worker or {}).get("dms_run")
             runs = self.config.getoption("--runs") or self.config.rootpath / "runs"
-            self._folder = Path(given) if given else new_run(runs)
+            self._folder = Path(given) if given else new_run(runs).absolute()
         return self._folder
 
     @cached_property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
 
 NOT_APPLICABLE = "not applicable here: "
 """How the reason begins why a variant's tests are skipped."""
-REPRODUCED = 10
-"""How many failures get a line of their own that reproduces them."""
 
 
 def summarize(reporter: Any, exitstatus: int, run: Run) -> None:
@@ -29,12 +26,23 @@ def summarize(reporter: Any, exitstatus: int, run: Run) -> None:
         if run.has_session and run.session.proof:
             reporter.write_line(f"host: {run.session.proof}", green=True)
     _say_what_is_not_applicable(reporter)
-    failed = [report.nodeid for report in reporter.stats.get("failed", [])]
-    command = run.command
-    for nodeid in failed[:REPRODUCED]:
-        reporter.write_line(f"reproduce: {command} {shlex.quote(nodeid)}")
-    if len(failed) > REPRODUCED:
-        reporter.write_line(f"… and {len(failed) - REPRODUCED} more")
+    _show_failures(reporter, run)
+
+
+def _show_failures(reporter: Any, run: Run) -> None:
+    """Say what was not as it should be, and what to paste to see it again."""
+    if not reporter.stats.get("failed") and not reporter.stats.get("error"):
+        return
+    from harness.report.failures import failures_of, in_words, pasteable
+
+    failures = failures_of(reporter.stats)
+    if lines := in_words(failures):
+        reporter.write_line("not as it should be:", red=True, bold=True)
+    for line in lines:
+        reporter.write_line(f"  {line}", red=not line.startswith(" "))
+    config = run.config
+    for line in pasteable(failures, run.command, config.rootpath, config.invocation_params.dir):
+        reporter.write_line(line)
 
 
 def _say_what_is_not_applicable(reporter: Any) -> None:

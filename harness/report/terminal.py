@@ -189,7 +189,7 @@ def _finding(facts: Sequence[Fact]) -> Text:
         return _relay(facts)
     if checks[0] == "bans":
         out = [f["vantage"] for f in _of(facts, "ban") if f["outcome"] == "kept out"]
-        return Text(f"(fail2ban bans {', '.join(_grouped(out)) or 'nobody'})", style="dim")
+        return Text(f"(fail2ban bans {', '.join(grouped(out)) or 'nobody'})", style="dim")
     if checks[0] == "life":
         return _life(facts)
     if checks[0] == "throughput":
@@ -235,7 +235,7 @@ def _relay(facts: Sequence[Fact]) -> Text:
     every = _of(facts, "relay")
     open_to = dict.fromkeys(fact["vantage"] for fact in every if fact["outcome"] == "relayed")
     if open_to:
-        return Text(", ".join(_grouped(list(open_to))), style="bold yellow")
+        return Text(", ".join(grouped(list(open_to))), style="bold yellow")
     reachable = _reachable(facts) or {fact["vantage"] for fact in every}
     plain = [fact for fact in every if fact["subject"] == PLAIN_FORM]
     tried = [fact for fact in plain if fact["vantage"] in reachable]
@@ -259,7 +259,7 @@ def _mail_flows(facts: Sequence[Fact]) -> bool:
     )
 
 
-def _grouped(vantages: Sequence[str]) -> list[str]:
+def grouped(vantages: Sequence[str]) -> list[str]:
     """The shortest words for some vantages: a group's name where all of it is among them."""
     left = dict.fromkeys(vantages)
     words = []

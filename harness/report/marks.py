@@ -1,0 +1,83 @@
+"""What a test's report says beside its outcome: what it is about, and where the evidence lies.
+
+These are pytest's `user_properties`, so they travel from xdist's workers, and are in JUnit XML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import pytest
+
+    from harness.deployment import Deployment
+    from harness.pytest_run import Run
+    from harness.scenario import Scenario
+
+EVIDENCE: Final = "evidence"
+VANTAGE: Final = "vantage"
+SERVICE: Final = "service"
+PORT: Final = "port"
+Marks = Iterable[tuple[str, Any]]
+
+
+def marks_of(item: pytest.Item) -> list[tuple[str, str]]:
+    """What a test is about: scenario, variant, and where it asks for them vantage, service, port.
+
+    Empty for a test that is about no scenario.
+    """
+    params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+    scenario: Scenario | None = params.get("scenario")
+    if scenario is None or not hasattr(scenario, "table"):
+        return []
+    marks = [("scenario", scenario.folder.name), ("variant", scenario.variant)]
+    for name, value in params.items():
+        if name == VANTAGE or name.endswith("_vantage") or name == "outside_client":
+            marks.append((VANTAGE, str(value)))
+        elif name == SERVICE or name in ("login", "log_of") or name.endswith("_login"):
+            marks.append((SERVICE, str(value)))
+            if value in scenario.table.publish:
+                marks.append((PORT, str(scenario.table.publish[value])))
+        elif name.endswith("_port"):
+            marks.append((PORT, str(value)))
+    return marks
+
+
+def mark_of(report: Any, name: str) -> str:
+    """What a report has by this name, or nothing."""
+    return next((str(value) for key, value in report.user_properties if key == name), "")
+
+
+def mark(item: pytest.Item, report: pytest.TestReport, name: str, value: str) -> None:
+    """Have a test's report and those that follow say something, once."""
+    if (name, value) not in item.user_properties:
+        item.user_properties.append((name, value))
+        report.user_properties.append((name, value))
+
+
+def name_evidence(item: pytest.Item, report: pytest.TestReport, run: Run) -> None:
+    """Have the report of a test that did not pass name the evidence, which is saved now.
+
+    Args:
+        item: the test.
+        report: of one of its phases.
+        run: this process's.
+    """
+    params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+    if not report.failed or "scenario" not in params or not run.has_folder:
+        return
+    deployed: Deployment | None = getattr(item, "funcargs", {}).get("deployment")
+    if deployed is not None and report.when == "call":
+        deployed.save_evidence()  # it still stands
+    folder = run.folder / str(params["scenario"])
+    if folder.is_dir():
+        report.sections.append((EVIDENCE, str(folder)))
+        mark(item, report, EVIDENCE, str(folder))
+
+
+def evidence_of(report: Any) -> Path | None:
+    """The folder with the evidence of a test that did not pass, or None."""
+    folder = mark_of(report, EVIDENCE)
+    return Path(folder) if folder else None
