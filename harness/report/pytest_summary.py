@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,53 +13,80 @@ from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     from harness.pytest_run import Run
+    from harness.report.failures import Failure
 
 NOT_APPLICABLE = "not applicable here: "
 """How the reason begins why a variant's tests are skipped."""
+MOST = 40
+"""How many scenario variants have a line each, where `-v` does not ask for more."""
+LEAST_WIDTH = 100
+HEADING = "not as it should be (what is expected: where: what was seen):"
 
 
 def summarize(reporter: Any, exitstatus: int, run: Run) -> None:
-    """Write it to pytest's terminal reporter."""
+    """Write it to pytest's terminal reporter: with `-q` what calls for somebody, else all."""
+    verbosity: int = run.config.get_verbosity()
     if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and run.words and run.deploys:
         _say_what_was_meant(reporter, run)
-    if run.has_folder and not run.is_worker:
-        _show_observations(reporter, run)
-        _sum_up_claims(reporter, run)
+    failures = _failures(reporter)
+    has_record = run.has_folder and not run.is_worker
+    if has_record:
+        if verbosity >= 0:
+            _show_observations(reporter, run, failures)
+        claims = _sum_up_claims(reporter, run)
+        if claims and verbosity >= 0:
+            reporter.write_line(claims)
         if run.has_session and run.session.proof:
             reporter.write_line(f"host: {run.session.proof}", green=True)
-    _say_what_is_not_applicable(reporter)
-    _show_failures(reporter, run)
+        if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+            from harness.report.github import write_summary
+
+            write_summary(Path(path), reporter, exitstatus, run, failures)
+    not_applicable = applicability(reporter)
+    if verbosity >= 0:
+        for line in not_applicable:
+            reporter.write_line(line)
+    if verbosity > -2:
+        _show_failures(reporter, run, failures)
 
 
-def _show_failures(reporter: Any, run: Run) -> None:
-    """Say what was not as it should be, and what to paste to see it again."""
-    if not reporter.stats.get("failed") and not reporter.stats.get("error"):
-        return
-    from harness.report.failures import failures_of, in_words, pasteable
-
-    failures = failures_of(reporter.stats)
-    if lines := in_words(failures):
-        reporter.write_line("not as it should be:", red=True, bold=True)
-    for line in lines:
-        reporter.write_line(f"  {line}", red=not line.startswith(" "))
-    config = run.config
-    for line in pasteable(failures, run.command, config.rootpath, config.invocation_params.dir):
-        reporter.write_line(line)
-
-
-def _say_what_is_not_applicable(reporter: Any) -> None:
-    """Name the scenario variants that cannot be judged on these machines, with the reason."""
-    why: dict[str, dict[str, int]] = {}
+def applicability(reporter: Any) -> list[str]:
+    """The scenario variants that cannot be judged on these machines, with the reason."""
+    why: dict[str, Counter[str]] = {}
     for report in reporter.stats.get("skipped", []):
         _, _, said = report.longrepr if isinstance(report.longrepr, tuple) else ("", 0, "")
         reason = said.partition(NOT_APPLICABLE)[2]
         if reason:
             scenario = "-".join(report.nodeid.partition("[")[2].rstrip("]").split("-")[:2])
-            tests = why.setdefault(reason, {})
-            tests[scenario] = tests.get(scenario, 0) + 1
-    for reason, tests in why.items():
-        named = ", ".join(f"{scenario} ({count})" for scenario, count in tests.items())
-        reporter.write_line(f"{NOT_APPLICABLE}{reason}: {named}")
+            why.setdefault(reason, Counter())[scenario] += 1
+    return [
+        f"{NOT_APPLICABLE}{reason}: "
+        + ", ".join(f"{scenario} ({count})" for scenario, count in tests.items())
+        for reason, tests in why.items()
+    ]
+
+
+def _failures(reporter: Any) -> list[Failure]:
+    if not reporter.stats.get("failed") and not reporter.stats.get("error"):
+        return []
+    from harness.report.failures import failures_of
+
+    return failures_of(reporter.stats)
+
+
+def _show_failures(reporter: Any, run: Run, failures: list[Failure]) -> None:
+    """Say what was not as it should be, and what to paste to see it again."""
+    if not failures:
+        return
+    from harness.report.failures import in_words, pasteable
+
+    if lines := in_words(failures):
+        reporter.write_line(HEADING, red=True, bold=True)
+    for line in lines:
+        reporter.write_line(f"  {line}", red=not line.startswith(" "))
+    config = run.config
+    for line in pasteable(failures, run.command, config.rootpath, config.invocation_params.dir):
+        reporter.write_line(line)
 
 
 def _say_what_was_meant(reporter: Any, run: Run) -> None:
@@ -68,7 +97,7 @@ def _say_what_was_meant(reporter: Any, run: Run) -> None:
     reporter.write_line(f"ERROR: -k {run.words!r} selects nothing: {hint}", red=True)
 
 
-def _show_observations(reporter: Any, run: Run) -> None:
+def _show_observations(reporter: Any, run: Run, failures: list[Failure]) -> None:
     from rich.console import Console
 
     from harness.report.terminal import print_summary
@@ -76,22 +105,27 @@ def _show_observations(reporter: Any, run: Run) -> None:
     reporter.ensure_newline()
     console = Console(
         file=reporter._tw._file,
-        width=max(reporter._tw.fullwidth, 100),
+        width=max(reporter._tw.fullwidth, LEAST_WIDTH),
         no_color=not reporter._tw.hasmarkup,
         force_terminal=reporter._tw.hasmarkup,
     )
-    print_summary(console, run.folder, run.machine.kind)
+    print_summary(
+        console,
+        run.folder,
+        run.machine.kind,
+        Counter(failure.variant for failure in failures),
+        MOST if run.config.get_verbosity() == 0 else None,
+    )
 
 
-def _sum_up_claims(reporter: Any, run: Run) -> None:
-    """Write down what the run says about the guide's claims, and tell it in a line."""
+def _sum_up_claims(reporter: Any, run: Run) -> str:
+    """Write down what the run says about the guide's claims; the same in a line."""
     from harness.report.claims import write_and_sum_up
 
     try:
         said = write_and_sum_up(run.folder, run.scenarios_folder)
     except HarnessError as error:
         reporter.write_line(f"ERROR: {error}", red=True)
-        return
-    if said:
-        is_default = run.folder.parent == Path("runs").absolute()
-        reporter.write_line(f"{said}; dms-harness claims{'' if is_default else f' {run.folder}'}")
+        return ""
+    is_default = run.folder.parent == Path("runs").absolute()
+    return f"{said}; dms-harness claims{'' if is_default else f' {run.folder}'}" if said else ""

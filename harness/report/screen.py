@@ -18,6 +18,9 @@ from typing import Any, Final, TextIO
 ERASE_BELOW: Final = "\x1b[J"
 """From the cursor to the end of the screen."""
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+ASCII: Final = str.maketrans(
+    {"–": "-", "—": "-", "…": "...", "→": "->", "“": '"', "”": '"', "’": "'", "×": "x"}
+)
 ROWS_LEFT: Final = 2
 """Rows of the window that are pytest's, however much there is to show."""
 
@@ -48,7 +51,7 @@ class Screen:
         """Write what is pytest's."""
         with self._lock:
             self.erase()
-            written = self._file.write(text)
+            written = self._file.write(self._writable(text))
             self._file.flush()  # what is written past it must not come before it
             self._moved_by(text)
             return written
@@ -108,11 +111,23 @@ class Screen:
     def _put(self, text: str) -> None:
         if self._is_closed:
             return
-        encoding = getattr(self._file, "encoding", None) or "utf-8"
-        data = text.encode(encoding, "replace")
+        data = self._writable(text).encode(self._encoding)
         with contextlib.suppress(OSError):  # a terminal that is gone needs nothing
             while data:
                 data = data[os.write(self._fd, data) :]
+
+    @property
+    def _encoding(self) -> str:
+        return getattr(self._file, "encoding", None) or "utf-8"
+
+    def _writable(self, text: str) -> str:
+        """The text in the characters that the terminal has: `LANG=C` is no reason to crash."""
+        try:
+            text.encode(self._encoding)
+        except UnicodeEncodeError:
+            known = text.translate(ASCII)
+            return known.encode(self._encoding, "replace").decode(self._encoding)
+        return text
 
     def _moved_by(self, text: str) -> None:
         from rich.cells import cell_len

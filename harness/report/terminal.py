@@ -32,6 +32,8 @@ WHOLE: Columns = (
 BRIEF: Columns = ("", "ports", "s", "seen")
 """Of the variants that are not there to show whom the server takes its clients for."""
 NUMBERS = ("ports", "s")
+OPEN = "bold yellow"
+"""How an open relay is shown."""
 MIN_FINDING = 14
 """Columns for what was found, however narrow the terminal is."""
 PLAIN_FORM = "external-to-external"
@@ -51,21 +53,45 @@ def read(path: Path) -> list[Fact]:
     return [json.loads(line) for line in lines if line.endswith("}")]
 
 
-def print_summary(console: Console, run: Path, machine: str) -> None:
-    """Print what a run saw; nothing where it deployed nothing."""
+def print_summary(
+    console: Console,
+    run: Path,
+    machine: str,
+    failed: Mapping[str, int] | None = None,
+    most: int | None = None,
+) -> None:
+    """Print what a run saw; nothing where it deployed nothing.
+
+    Args:
+        console: where.
+        run: the run's folder.
+        machine: the kind of machine.
+        failed: scenario variant → how many of its tests did not pass.
+        most: with more variants than these, those without a failure are one line a scenario.
+    """
     by_scenario: dict[str, list[Fact]] = defaultdict(list)
     for fact in read(run / "observations.jsonl"):
         by_scenario[fact["scenario"]].append(fact)
     if not by_scenario:
         return
-    _print_tables(console, by_scenario)
+    failed = failed or {}
+    shown: Mapping[str, Sequence[Fact]] = by_scenario
+    if most is not None and len(by_scenario) > most:
+        from harness.report.brief import print_briefly
+
+        shown = {name: facts for name, facts in by_scenario.items() if failed.get(name)}
+        print_briefly(console, by_scenario)
+    if shown:
+        _print_tables(console, shown, failed)
     console.print(_phases(by_scenario.values()), style="dim")
     if machine in NOT_SHOWN:
         console.print(f"not checkable here: {NOT_SHOWN[machine]}", style="dim")
     console.print(f"observations and evidence: {run}", style="dim", soft_wrap=True)
 
 
-def _print_tables(console: Console, by_scenario: Mapping[str, Sequence[Fact]]) -> None:
+def _print_tables(
+    console: Console, by_scenario: Mapping[str, Sequence[Fact]], failed: Mapping[str, int]
+) -> None:
     """What was seen, a line for each variant below its scenario's name."""
     rows: dict[Columns, dict[str, list[Row]]] = {WHOLE: {}, BRIEF: {}}
     for scenario, facts in by_scenario.items():
@@ -74,7 +100,7 @@ def _print_tables(console: Console, by_scenario: Mapping[str, Sequence[Fact]]) -
         places = [Text(", ".join(sorted(seen[p] - {"–"}) or seen[p])) for p in PLACES if seen]
         rows[WHOLE if places else BRIEF].setdefault(folder, []).append(
             [
-                Text(f"  {variant}"),
+                _name(variant, failed.get(scenario, 0)),
                 _ports(facts),
                 *places,
                 Text(f"{_seconds(facts):.1f}"),
@@ -131,22 +157,37 @@ class _Table:
         return table
 
 
+def _name(variant: str, failed: int) -> Text:
+    """A variant's name, and how many of its tests did not pass."""
+    name = Text(f"  {variant}")
+    return name.append(f"  {failed} failed", style="bold red") if failed else name
+
+
 def _of(facts: Sequence[Fact], kind: str) -> list[Fact]:
     return [fact for fact in facts if fact["kind"] == kind]
 
 
 def _ports(facts: Sequence[Fact]) -> Text:
     """How many of the published ports answered where they should, over all vantages."""
+    if not any(fact["evidence"].get("service") for fact in _of(facts, "port")):
+        return Text("–", style="dim")
+    return _port_count(*_counted(facts))
+
+
+def _counted(facts: Sequence[Fact]) -> tuple[int, int, int]:
+    """How many published ports answered where they should, of how many, and elsewhere."""
     known = _reachable(facts)
     published = [fact for fact in _of(facts, "port") if fact["evidence"].get("service")]
     expected = [fact for fact in published if known is None or fact["vantage"] in known]
     answering = sum(fact["outcome"] == "answers" for fact in expected)
     elsewhere = sum(fact["outcome"] == "answers" for fact in published) - answering
-    if not published:
-        return Text("–", style="dim")
-    good = answering == len(expected) and not elsewhere
+    return answering, len(expected), elsewhere
+
+
+def _port_count(answering: int, expected: int, elsewhere: int) -> Text:
+    good = answering == expected and not elsewhere
     surplus = f"+{elsewhere}" if elsewhere else ""
-    return Text(f"{answering}/{len(expected)}{surplus}", style="green" if good else "bold red")
+    return Text(f"{answering}/{expected}{surplus}", style="green" if good else "bold red")
 
 
 def _reachable(facts: Sequence[Fact]) -> set[str] | None:
@@ -235,7 +276,7 @@ def _relay(facts: Sequence[Fact]) -> Text:
     every = _of(facts, "relay")
     open_to = dict.fromkeys(fact["vantage"] for fact in every if fact["outcome"] == "relayed")
     if open_to:
-        return Text(", ".join(grouped(list(open_to))), style="bold yellow")
+        return Text(", ".join(grouped(list(open_to))), style=OPEN)
     reachable = _reachable(facts) or {fact["vantage"] for fact in every}
     plain = [fact for fact in every if fact["subject"] == PLAIN_FORM]
     tried = [fact for fact in plain if fact["vantage"] in reachable]

@@ -1,0 +1,58 @@
+"""What was seen of many deployments, a line for each scenario."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Literal
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.report.terminal import OPEN, Fact, _counted, _of, _port_count, _relay
+
+COLUMNS: Final[Mapping[str, Literal["left", "right"]]] = {
+    "": "left",
+    "variants": "right",
+    "ports": "right",
+    "relays for strangers with": "left",
+}
+"""Headings, and the side that what is below them is at."""
+
+
+def print_briefly(console: Console, by_scenario: Mapping[str, Sequence[Fact]]) -> None:
+    """Print what was seen of many variants, a line for each scenario."""
+    folders: dict[str, dict[str, Sequence[Fact]]] = defaultdict(dict)
+    for scenario, facts in by_scenario.items():
+        folder, _, variant = scenario.partition("-")
+        folders[folder][variant] = facts
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column, side in COLUMNS.items():
+        table.add_column(column, justify=side, overflow="fold")
+    for folder, variants in sorted(folders.items()):
+        table.add_row(folder, str(len(variants)), _all_ports(variants.values()), _open(variants))
+    console.print(table)
+
+
+def _all_ports(deployments: Iterable[Sequence[Fact]]) -> Text:
+    """How many ports answered over all variants, of those that were to."""
+    counts = [_counted(facts) for facts in deployments]
+    answering, expected, elsewhere = (sum(column) for column in zip(*counts, strict=True))
+    if not expected and not elsewhere:
+        return Text("–", style="dim")
+    return _port_count(answering, expected, elsewhere)
+
+
+def _open(variants: Mapping[str, Sequence[Fact]]) -> Text:
+    """With which variants the server relays for strangers, and with how many it does not."""
+    found = {name: _relay(facts) for name, facts in variants.items() if _of(facts, "relay")}
+    closed = sum(said.plain.startswith("nowhere") for said in found.values())
+    unclear = [name for name, said in found.items() if "inconclusive" in said.plain]
+    is_open = [name for name, said in found.items() if said.style == OPEN]
+    text = Text(", ".join(is_open), style=OPEN)
+    if unclear:
+        text.append(f"{'; ' if text else ''}inconclusive: {', '.join(unclear)}", style="bold red")
+    if closed:
+        text.append(f"{'; ' if text else ''}nowhere: {closed} of {len(found)}", style="green")
+    return text
