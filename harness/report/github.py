@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest import ExitCode
+import pytest
 
 from harness.report.failures import in_words, pasteable
 from harness.report.pytest_summary import applicability
@@ -38,9 +38,8 @@ def write_summary(
     """
     counts = {word: len(reporter.stats.get(name, [])) for name, word in COUNTED.items()}
     counted = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    status = ExitCode(exitstatus) if exitstatus in iter(ExitCode) else None
-    sign = "✅" if status is ExitCode.OK else "❌"
-    how = "interrupted: " if status is ExitCode.INTERRUPTED else ""
+    sign = "✅" if exitstatus == pytest.ExitCode.OK else "❌"
+    how = "interrupted: " if exitstatus == pytest.ExitCode.INTERRUPTED else ""
     lines = [f"## {sign} {how}{counted or 'no test has been run'}", ""]
     by_scenario = _by_scenario(read(run.folder / "observations.jsonl"))
     lines += [f"- {label}" for label in labels(run, by_scenario)]
