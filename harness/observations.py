@@ -7,6 +7,7 @@ evidence beside it. Verdicts are made elsewhere, from observations only.
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Container, Iterator, Mapping
@@ -14,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+_NO_CHARACTER = re.compile("[\ud800-\udfff]")
+"""What some decoders make of bytes that are no text."""
 Json = None | bool | int | float | str | list[Any] | dict[str, Any]
 
 
@@ -77,6 +80,10 @@ class Observations:
         # Not `asdict`: it copies the evidence first, which takes twice as long as the rest.
         known = {name: getattr(seen, name) for name in seen.__slots__}
         line = json.dumps(known, ensure_ascii=False, default=str) + "\n"
+        # A reply that is no UTF-8 must not end the run: no file, worker or report can have it.
+        if _NO_CHARACTER.search(line):
+            line = _NO_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", line)
+            seen = Observation(**json.loads(line))
         with self._lock:
             self._all.append(seen)
             if self.path is not None:

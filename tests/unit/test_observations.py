@@ -54,3 +54,12 @@ def test_a_run_is_read_as_it_was_recorded(tmp_path: Path) -> None:
         file.write('{"kind": "port", "subject": {"whole": 0}')
     assert read(path) == [*seen]
     assert [each.kind for each in read(path, {"relay"})] == ["relay"]
+
+
+def test_reply_that_is_no_text_is_recorded_without_what_no_file_can_have(tmp_path: Path) -> None:
+    path = tmp_path / "seen.jsonl"
+    seen = Observations("s", path)
+    reply = b"250 \xff\xfe \xc3\xbc".decode("utf-8", "surrogateescape")
+    recorded = seen.record("relay", "nmap-01", "250", "a", text=reply, lines=[reply])
+    assert recorded.evidence == {"text": "250 \ufffd\ufffd ü", "lines": ["250 \ufffd\ufffd ü"]}
+    assert read(path) == [*seen] == [recorded]
