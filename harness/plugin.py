@@ -90,6 +90,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "checks(...): for variants that are there to show this; by default `matrix`"
     )
+    # It is podman-py's affair, and would be below every run's summary.
+    config.addinivalue_line("filterwarnings", "ignore:SOCKS support in urllib3")
     config.addinivalue_line("markers", "must_fail: for variants that must not come up")
     config.addinivalue_line("markers", "integration: needs root and a minute; see `make test`")
     if hasattr(config, "workerinput"):

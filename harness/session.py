@@ -229,7 +229,7 @@ class Session:
         try:
             yield
         except Exception:
-            self._left += deployment.down()
+            self._left += self._down(deployment)
             raise
 
     def _booted(self, scenario: Scenario) -> Deployment:

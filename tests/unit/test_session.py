@@ -132,6 +132,7 @@ class FailingDeployment:
     fails_in = ""
     down_at: ClassVar[list[str]] = []
     failure = None
+    scenario = PASTA[0]
 
     def __init__(
         self, _: object, machine: NspawnMachine, observations: object, *__: object
@@ -155,9 +156,11 @@ class FailingDeployment:
     def _ended(self) -> str:
         return "killed" if self.fails_in == "ended" else ""
 
+    @property
+    def is_down(self) -> bool:
+        return self.name in self.down_at
+
     def down(self) -> list[str]:
-        if self.name in self.down_at:
-            return []
         self.down_at.append(self.name)
         return [f"something of {self.name}"]
 

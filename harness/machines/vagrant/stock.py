@@ -131,7 +131,10 @@ class VagrantStock:
     def _bring_up(self, vagrant: Vagrant) -> dict[str, str]:
         self._say(f"machine: vagrant up, box {self._box.name}, {self.accelerator}")
         within = UP_WITHIN + (0 if self._box.is_here else DOWNLOAD_WITHIN)
-        with self._clock("up"):
+        waiting = "another process brings a virtual machine up; waiting for it"
+        # Vagrant and libvirt add a box without looking whether somebody else is adding it.
+        alone = cache.exclusive(self._keeper.cache, "vagrant-up", lambda: self._say(waiting))
+        with alone, self._clock("up"):
             self._up(vagrant, within)
         self._say(f"machine: up after {self.seconds['up']:.0f} s; provisioning")
         with self._clock("provision"):
