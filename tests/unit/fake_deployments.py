@@ -13,6 +13,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import podman  # noqa: F401 - while tests are run it would warn of what nobody needs
+
 import harness.deployment
 import harness.machines.choice
 import harness.mailserver.choose

@@ -120,6 +120,10 @@ class Terminal:
         """Whether some line of the window has all these words."""
         return any(all(word in line for word in words) for line in self.lines)
 
+    def has_shown(self, words: str) -> bool:
+        """Whether some line has these words, in the window or scrolled away."""
+        return any(words in line for line in self.everything)
+
     def expect(self, *words: str) -> None:
         """Wait until some line of the window has all these words."""
         until(lambda: self.shows(*words) or self.process.poll() is not None, WITHIN)

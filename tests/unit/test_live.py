@@ -197,7 +197,7 @@ def test_first_failure_ends_what_is_on_its_way_and_says_so(folder: Path) -> None
     with terminal(folder, TWO, "-x", **gates(folder)) as shown:
         let(folder, "machine", "boot", "start", f"{UNSET}.probes")
         assert shown.end() == pytest.ExitCode.TESTS_FAILED
-    assert f"ending what is on its way: {NONE}" in "\n".join(shown.everything)
+    assert shown.has_shown(f"ending what is on its way: {NONE}")
     assert shown.shows("1 failed")
     assert [line for line in shown.everything if STATUS.match(line)] == []
 
@@ -209,7 +209,7 @@ def test_ctrl_c_leaves_the_terminal_as_it_was_and_sums_up(folder: Path) -> None:
         shown.process.send_signal(signal.SIGINT)
         assert shown.end() == pytest.ExitCode.INTERRUPTED
     assert [line for line in shown.everything if STATUS.match(line)] == []
-    assert f"ending what is on its way: {NONE}" in "\n".join(shown.everything)
+    assert shown.has_shown(f"ending what is on its way: {NONE}")
     assert shown.shows("permit_unset", "50/50", "nowhere (of 10)")
     assert shown.shows("20 passed")
 
