@@ -247,7 +247,9 @@ def started(
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "output.txt"
     inherited = {
-        key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "COV_"))
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("PYTEST_", "COV_", "GITHUB_"))
     }
     given = {MARK: nonce, "DMS_HARNESS_CACHE": str(cache), "PYTHONUNBUFFERED": "1"}
     with log.open("wb") as out:

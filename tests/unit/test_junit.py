@@ -9,6 +9,7 @@ import pytest
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from terminal_support import project, run
 
+from harness.observations import Observations
 from harness.report.junit import complete, path_of
 
 UNSET = "rootless_pasta_quadlet-permit_unset"
@@ -170,6 +171,7 @@ def test_what_is_not_applicable_is_skipped_with_the_reason(report: Path) -> None
 def test_output_keeps_its_place_before_the_evidence(tmp_path: Path) -> None:
     evidence = tmp_path / "evidence"
     evidence.mkdir()
+    Observations("s-v", tmp_path / "seen.jsonl").record("machine", "kernel", "6.18 \x07\x1b")
     (evidence / "b.txt").touch()
     path = tmp_path / "out.xml"
     path.write_text(
@@ -179,8 +181,9 @@ def test_output_keeps_its_place_before_the_evidence(tmp_path: Path) -> None:
         f'<property name="evidence" value="{evidence}"/></properties><failure message="no"/>'
         "<system-out>said</system-out></testcase></testsuite></testsuites>"
     )
-    complete(path, None, "nspawn", tmp_path)
+    complete(path, tmp_path / "seen.jsonl", "nspawn", tmp_path)
     assert_valid(path)
+    assert properties(next(iter(JUnitXml.fromfile(path))))["kernel"] == "6.18 ??"
     (found,) = next(iter(JUnitXml.fromfile(path)))
     assert found.system_out == f"said\n[[ATTACHMENT|{evidence}/b.txt]]\n"
     (suite,) = JUnitXml.fromfile(path)
