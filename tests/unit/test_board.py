@@ -252,3 +252,13 @@ def test_quiet_run_says_nothing_at_all(tmp_path: Path, said: list[str]) -> None:
     shown.catch_up()
     shown.close()
     assert said == []
+
+
+@pytest.mark.usefixtures("narrow")
+def test_nothing_is_left_at_the_end(pipe: tuple[int, int]) -> None:
+    screen = Screen(Shown(), pipe[1])
+    screen.show(["one"])
+    drawn(pipe[0])
+    screen.close()
+    assert drawn(pipe[0]) == "\x1b[J"
+    screen.close()
