@@ -9,7 +9,7 @@ from importlib import import_module
 
 from harness.errors import HarnessError
 
-COMMANDS = ("doctor", "setup", "list", "claims", "findings", "clean", "guide")
+COMMANDS = ("doctor", "setup", "list", "claims", "findings", "diff", "clean", "guide")
 """Modules of `harness.commands`, in the order in which the help shows them."""
 
 

@@ -123,7 +123,9 @@ class Observations:
         return found[-1]
 
 
-def read(path: Path, kinds: Container[str] | None = None) -> list[Observation]:
+def read(
+    path: Path, kinds: Container[str] | None = None, broken: list[int] | None = None
+) -> list[Observation]:
     """The observations of a run, in the order in which they were made; none without the file.
 
     A last line that a killed run left half written is no observation.
@@ -131,13 +133,26 @@ def read(path: Path, kinds: Container[str] | None = None) -> list[Observation]:
     Args:
         path: the file.
         kinds: only these, or all: most of a file is of kinds that not every reader wants.
+        broken: gets the numbers of lines that are no observations; without it, one that ends
+            like any other and still is none is an error.
     """
     if not path.is_file():
         return []
-    with path.open(encoding="utf-8") as file:
-        # The kind is a line's first value: to see that it is not wanted takes no parsing.
-        return [
-            Observation(**json.loads(line))
-            for line in file
-            if line.endswith("}\n") and (kinds is None or line.split('"', 4)[3] in kinds)
-        ]
+    found = []
+    # Of several processes that were killed, each may have left half a line, and no UTF-8 either.
+    with path.open(encoding="utf-8", errors="strict" if broken is None else "replace") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith("}\n"):
+                if broken is not None and line.strip():
+                    broken.append(number)
+                continue
+            # The kind is a line's first value: to see that it is not wanted takes no parsing.
+            if kinds is not None and line.split('"', 4)[3] not in kinds:
+                continue
+            try:
+                found.append(Observation(**json.loads(line)))
+            except (ValueError, TypeError):
+                if broken is None:
+                    raise
+                broken.append(number)
+    return found

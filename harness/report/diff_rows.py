@@ -1,0 +1,145 @@
+"""Changes put together: what is alike in several places is told once."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from harness.judge import CORE_FORMS
+from harness.report.diff import NOT_OBSERVED, Change
+from harness.report.diff_meaning import Group
+from harness.report.terminal import grouped
+
+MOST = 3
+"""Subjects or outcomes of a sort that are named."""
+WHOLE = (Group.OPENED, Group.CLOSED)
+"""Groups in which a variant is told in one row, however many forms of mail it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Changes that are told in one line.
+
+    Attributes:
+        group: their sort.
+        scenarios: the scenario variants.
+        what: what they are about, in words.
+        where: the vantages, in words, or "".
+        before: what was seen in the first run.
+        after: what was seen in the second one.
+        why: what shows it, of one of them.
+        changes: how many.
+    """
+
+    group: Group
+    scenarios: tuple[str, ...]
+    what: str
+    where: str
+    before: str
+    after: str
+    why: str
+    changes: int
+
+
+def rows(changes: Sequence[Change]) -> list[Row]:
+    """All changes, in the order of their groups."""
+    alike: dict[tuple[str, ...], list[Change]] = defaultdict(list)
+    for each in changes:
+        alike[_alike(each)].append(each)
+    # What is told of several variants in the same words is told of all of them at once.
+    told: dict[tuple[object, ...], list[Row]] = defaultdict(list)
+    for some in _by_place(alike.values()):
+        row = _row(some)
+        told[row.group, row.what, row.where, row.before, row.after].append(row)
+    merged = [_merged(some) for some in told.values()]
+    order = list(Group)
+    return sorted(merged, key=lambda row: order.index(row.group))
+
+
+def _alike(each: Change) -> tuple[str, ...]:
+    if each.after == NOT_OBSERVED and each.group is Group.UNCLEAR:
+        return (each.group, each.scenario, NOT_OBSERVED)
+    if each.group in WHOLE:
+        return (each.group, each.scenario)
+    subject = each.subject if each.group is Group.CLAIMS else ""
+    return (each.group, each.scenario, each.kind, each.before, each.after, subject)
+
+
+def _by_place(alike: Iterable[Sequence[Change]]) -> Iterable[Sequence[Change]]:
+    """The same, split so that what is said of several vantages is true of each."""
+    for some in alike:
+        if some[0].group in WHOLE or some[0].after == NOT_OBSERVED:
+            yield some
+            continue
+        subjects: dict[str | None, list[Change]] = defaultdict(list)
+        for each in some:
+            subjects[each.vantage].append(each)
+        same: dict[frozenset[str], list[Change]] = defaultdict(list)
+        for of in subjects.values():
+            same[frozenset(each.subject for each in of)] += of
+        yield from same.values()
+
+
+def _row(some: Sequence[Change]) -> Row:
+    first = min(some, key=lambda each: each.subject not in CORE_FORMS)
+    vantages = list(dict.fromkeys(each.vantage for each in some if each.vantage))
+    return Row(
+        first.group,
+        (first.scenario,) if first.scenario else (),
+        _what(some),
+        ", ".join(grouped(vantages)),
+        _outcomes(each.before for each in some),
+        _outcomes(each.after for each in some),
+        first.why,
+        len(some),
+    )
+
+
+def _what(some: Sequence[Change]) -> str:
+    kinds = Counter(each.kind for each in some)
+    if len(kinds) > 1:
+        return ", ".join(f"{times} of {kind}" for kind, times in kinds.most_common())
+    (kind,) = kinds
+    subjects = list(dict.fromkeys(each.subject for each in some))
+    if kind == "relay":
+        subjects.sort(key=lambda form: form not in CORE_FORMS)
+        kind = "relay form" if len(subjects) == 1 else f"{len(subjects)} relay forms:"
+    return f"{kind.replace('_', ' ')} {_some(subjects)}"
+
+
+def _outcomes(outcomes: Iterable[str]) -> str:
+    return _some([outcome for outcome, _ in Counter(outcomes).most_common()], " / ")
+
+
+def _some(words: Sequence[str], between: str = ", ") -> str:
+    shown = between.join(words[:MOST])
+    return f"{shown} and {len(words) - MOST} more" if len(words) > MOST else shown
+
+
+def _merged(some: Sequence[Row]) -> Row:
+    first = some[0]
+    scenarios = tuple(name for row in some for name in row.scenarios)
+    changes = sum(row.changes for row in some)
+    return Row(
+        first.group,
+        scenarios,
+        first.what,
+        first.where,
+        first.before,
+        first.after,
+        first.why,
+        changes,
+    )
+
+
+def by_folder(scenarios: Iterable[str]) -> str:
+    """Scenario variants in short: each folder once, with its variants."""
+    folders: dict[str, list[str]] = {}
+    for name in scenarios:
+        folder, _, variant = name.partition("-")
+        folders.setdefault(folder, []).append(variant)
+    return "; ".join(
+        f"{folder}-{variants[0]}" if len(variants) == 1 else f"{folder}: {', '.join(variants)}"
+        for folder, variants in folders.items()
+    )
