@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
-from harness.commands.options import add_runs
+from harness.commands.options import add_json, add_runs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which claims of which runs."""
-    parser.add_argument("--id", action="append", metavar="C14", help="one claim, all its evidence")
-    parser.add_argument("--json", action="store_true", help="for other programs")
+    parser.add_argument(
+        "--id",
+        action="append",
+        metavar="CLAIM",
+        help="show all evidence of one claim, such as C14; may be repeated",
+    )
+    add_json(parser)
     add_runs(parser)
 
 
@@ -21,12 +27,13 @@ def run(args: argparse.Namespace) -> int:
     from harness.report.claims import as_json, chosen, ledger_of, print_claim, print_ledger
 
     ledger = ledger_of(args.runs, args.claims)
+    of = chosen(ledger, args.id) if args.id else ledger.verdicts
     console = Console()
-    if args.id:
-        for each in chosen(ledger, args.id):
+    if args.json:
+        print(as_json(replace(ledger, verdicts=of), args.runs), end="")
+    elif args.id:
+        for each in of:
             print_claim(console, each)
-    elif args.json:
-        print(as_json(ledger, args.runs), end="")
     else:
         print_ledger(console, ledger, args.runs)
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from harness.commands.options import add_json
 from harness.errors import HarnessError
 
 
@@ -16,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ssh:[USER@]HOST[:PORT]",
         help="undo what a dead run left on a host of yours, and nothing here",
     )
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -25,7 +27,9 @@ def run(args: argparse.Namespace) -> int:
     from harness.machines.vagrant.box import forget_boxes
 
     if args.machine.startswith("ssh:"):
-        return _clean_host(args.machine.removeprefix("ssh:"))
+        done = _clean_host(args.machine.removeprefix("ssh:"))
+        _show(args.json, done, [], done)
+        return 0
     store = cache.folder() / "store"
     with_store = store.exists() or not doctor.problems()
     keeper = Keeper(cache.folder(), "clean", with_store)
@@ -44,29 +48,31 @@ def run(args: argparse.Namespace) -> int:
                 file.unlink()
                 removed.append(f"cached {file.name}")
         removed += [f"box {name}" for name in forget_boxes()]
-    for thing in removed:
-        print(f"removed {thing}")
-    for thing in hello["stuck"]:
-        print(f"still there: {thing}")
-    if not removed and not hello["stuck"]:
-        print("nothing was left behind")
+    stuck = list(hello["stuck"])
+    lines = [f"removed {thing}" for thing in removed]
+    _show(args.json, removed, stuck, lines + [f"still there: {thing}" for thing in stuck])
     if complaint:
         raise HarnessError(complaint)
-    return 1 if hello["stuck"] else 0
+    return 1 if stuck else 0
 
 
-def _clean_host(where: str) -> int:
-    """Undo what a dead run left on somebody's own host."""
+def _show(as_json: bool, removed: list[str], stuck: list[str], lines: list[str]) -> None:
+    """Say what was done, in lines or as an object."""
+    if as_json:
+        from harness.report.as_json import print_json
+
+        print_json("clean", {"removed": removed, "still_there": stuck})
+    else:
+        print("\n".join(lines) or "nothing was left behind")
+
+
+def _clean_host(where: str) -> list[str]:
+    """Undo what a dead run left on somebody's own host; what was done, a line each."""
     from harness.machines.ssh.login import Login, parse
     from harness.machines.ssh.stock import clean_up
 
     login = Login(parse(where))
     try:
-        done = clean_up(login)
+        return list(clean_up(login))
     finally:
         login.close()
-    for line in done:
-        print(line)
-    if not done:
-        print("nothing was left behind")
-    return 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from harness.commands.options import add_json
+
 CLAIMS = Path("scenarios") / "claims.toml"
 
 
@@ -26,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"the guide's claims, whose verdicts are compared as well (default: {CLAIMS})",
     )
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--json", action="store_true", help="print an object for other programs")
+    add_json(how)
     how.add_argument("--markdown", action="store_true", help="print Markdown")
 
 

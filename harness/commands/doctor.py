@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING, Any
+
+from harness.commands.options import add_json
+
+if TYPE_CHECKING:
+    from harness.doctor import Finding
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which kind of machine."""
     parser.add_argument(
-        "--machine", choices=["nspawn", "vagrant"], default="nspawn", help="as pytest's --machine"
+        "--machine",
+        choices=["nspawn", "vagrant"],
+        default="nspawn",
+        help="the kind of machine, as pytest's --machine (default: %(default)s)",
     )
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Look at what a kind of machine needs; the exit status is the number of problems."""
     from harness.doctor import examine
     from harness.machines.vagrant import requirements
+    from harness.report.as_json import print_json
 
     of_vagrant = args.machine == "vagrant"
     findings = requirements.examine("") if of_vagrant else examine(with_mirror=True)
+    if args.json:
+        seen = list(findings)
+        problems = sum(not finding.good for finding in seen)
+        content: dict[str, Any] = {
+            "machine": args.machine,
+            "problems": problems,
+            "findings": [_plain(finding) for finding in seen],
+        }
+        if of_vagrant and not problems:
+            content["kvm"] = _plain(requirements.accelerator())
+        print_json("doctor", content)
+        return problems
     bad = 0
     for finding in findings:
         bad += not finding.good
@@ -32,3 +55,13 @@ def run(args: argparse.Namespace) -> int:
         kvm = requirements.accelerator()
         print(f"KVM: {kvm.seen}" + ("" if kvm.good else f" → {kvm.remedy}"))
     return bad
+
+
+def _plain(finding: Finding) -> dict[str, Any]:
+    """What was looked at, for other programs; a remedy only where it takes one."""
+    return {
+        "what": finding.what,
+        "good": finding.good,
+        "seen": finding.seen,
+        "remedy": "" if finding.good else finding.remedy,
+    }

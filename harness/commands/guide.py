@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from harness.commands.options import add_json, add_scenarios
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The page, and what to hold it against."""
     parser.add_argument("file", type=Path, metavar="FILE", help="the guide's page, in Markdown")
-    parser.add_argument("--scenarios", type=Path, default=Path("scenarios"), metavar="DIR")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    add_scenarios(parser)
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:

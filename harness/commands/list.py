@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from harness.commands.options import add_json, add_scenarios
 
 if TYPE_CHECKING:
     from harness.scenario import Scenario
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which scenarios."""
-    parser.add_argument("--scenarios", type=Path, default=Path("scenarios"), metavar="DIR")
+    add_scenarios(parser)
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -20,6 +22,11 @@ def run(args: argparse.Namespace) -> int:
     from harness.scenario_file import load_all
 
     scenarios = load_all(args.scenarios)
+    if args.json:
+        from harness.report.as_json import print_json
+
+        print_json("list", {"scenarios": [_plain(scenario) for scenario in scenarios]})
+        return 0
     for scenario in scenarios:
         table, settings = scenario.table, scenario.settings
         if scenario.is_first:
@@ -34,6 +41,33 @@ def run(args: argparse.Namespace) -> int:
         print(f"  {scenario.variant:28} {settings.checks:10} {_expected(scenario)}")
     print(f"\n{len(scenarios)} variants; any word above selects: pytest -k 'rootless and compose'")
     return 0
+
+
+def _plain(scenario: Scenario) -> dict[str, Any]:
+    """A variant, for other programs."""
+    table, settings = scenario.table, scenario.settings
+    return {
+        "id": scenario.id,
+        "folder": scenario.folder.name,
+        "variant": scenario.variant,
+        "title": table.title,
+        "user": "root" if table.user == "root" else "rootless",
+        "launcher": table.launcher,
+        "network": table.network,
+        "ports": dict(table.publish),
+        "families": list(table.families),
+        "interface": scenario.interface,
+        "checks": settings.checks,
+        "words": sorted(scenario.words),
+        "vantages": {"reachable": scenario.reachable, "unreachable": scenario.unreachable},
+        "expected": {
+            "fails": settings.expect.fails,
+            "relays_from": list(settings.expect.relays_from),
+            "bans": list(settings.expect.bans),
+            "in_words": _expected(scenario),
+            "why": settings.expect.why,
+        },
+    }
 
 
 def _expected(scenario: Scenario) -> str:

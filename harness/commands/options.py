@@ -14,8 +14,28 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=[Path("runs") / "latest"],
         metavar="RUN",
-        help="a run's folder; of several, the observations are put together (runs/latest)",
+        help="a run's folder; of several, the observations are put together (default: runs/latest)",
     )
     parser.add_argument(
-        "--claims", type=Path, default=Path("scenarios") / "claims.toml", metavar="FILE"
+        "--claims",
+        type=Path,
+        default=Path("scenarios") / "claims.toml",
+        metavar="FILE",
+        help="the guide's claims (default: %(default)s)",
     )
+
+
+def add_scenarios(parser: argparse.ArgumentParser) -> None:
+    """Where the scenarios are."""
+    parser.add_argument(
+        "--scenarios",
+        type=Path,
+        default=Path("scenarios"),
+        metavar="DIR",
+        help="the folder with the scenarios (default: %(default)s)",
+    )
+
+
+def add_json(parser: argparse._ActionsContainer) -> None:
+    """Whether to print for programs."""
+    parser.add_argument("--json", action="store_true", help="print an object for other programs")

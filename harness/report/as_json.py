@@ -10,9 +10,14 @@ VERSION = 1
 """Raised where a key is removed or comes to mean something else; new keys do not raise it."""
 
 
+def schema(command: str) -> str:
+    """What the first key of a command's object says."""
+    return f"dms-harness/{command}/{VERSION}"
+
+
 def labelled(command: str, content: Mapping[str, Any]) -> dict[str, Any]:
     """The object of a command's, its schema first."""
-    return {"schema": f"dms-harness/{command}/{VERSION}", **content}
+    return {"schema": schema(command), **content}
 
 
 def print_json(command: str, content: Mapping[str, Any]) -> None:

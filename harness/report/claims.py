@@ -26,6 +26,7 @@ from harness.claims_verdict import (
 )
 from harness.errors import ClaimsError
 from harness.observations import read
+from harness.report.as_json import schema
 from harness.report.wording import aside, counted, place, shown
 
 OBSERVATIONS = "observations.jsonl"
@@ -139,17 +140,19 @@ def chosen(ledger: Ledger, ids: Sequence[str]) -> list[ClaimVerdict]:
 def as_json(ledger: Ledger, runs: Sequence[Path]) -> str:
     """The ledger for other programs."""
     made: dict[str, Any] = {
+        "schema": schema("claims"),
         "runs": [str(run) for run in runs],
         "machine": ledger.machine,
         "images": ledger.images,
         "variants": ledger.variants,
         "counts": dict(Counter(str(each.verdict) for each in ledger.verdicts)),
-        "claims": [_claim_json(each) for each in ledger.verdicts],
+        "claims": [claim_json(each) for each in ledger.verdicts],
     }
     return json.dumps(made, ensure_ascii=False, indent=1) + "\n"
 
 
-def _claim_json(each: ClaimVerdict) -> dict[str, Any]:
+def claim_json(each: ClaimVerdict) -> dict[str, Any]:
+    """A verdict for other programs."""
     claim = each.claim
     return {
         "id": claim.id,

@@ -9,14 +9,15 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.guide.drift import Drift, Result, Row
+from harness.report.as_json import labelled
 
 COLOUR = {"changed": "yellow", "moved": "cyan", "new": "magenta", "gone": "red", "not run": "red"}
 SIGN = {"-": "red", "+": "green", " ": "dim"}
 
 
 def as_json(result: Result) -> str:
-    """The result as an object: `guide`, `blocks`, `quotes`, and `drift`, a list."""
-    return json.dumps(asdict(result), indent=2, ensure_ascii=False)
+    """The result as an object: `schema`, `guide`, `blocks`, `quotes`, and `drift`, a list."""
+    return json.dumps(labelled("guide", asdict(result)), indent=2, ensure_ascii=False)
 
 
 def print_result(console: Console, result: Result) -> None:
