@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 from harness.errors import HarnessError
 
-COMMANDS = ("doctor", "setup", "list", "claims", "findings", "diff", "clean", "guide")
+COMMANDS = (
+    "doctor",
+    "setup",
+    "list",
+    "matrix",
+    "claims",
+    "findings",
+    "diff",
+    "guide",
+    "clean",
+)
 """Modules of `harness.commands`, in the order in which the help shows them."""
 
 
@@ -31,9 +42,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         status: int = args.action(args)
+        sys.stdout.flush()
     except HarnessError as error:
         print(f"dms-harness: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # Who read it has read enough, as `| head` does; Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         print("dms-harness: interrupted; the keeper takes down what was made", file=sys.stderr)
         return 130

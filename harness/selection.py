@@ -118,7 +118,8 @@ def _may_be_selected(metafunc: pytest.Metafunc, scenario: Scenario, expression: 
     # Neither the session nor the project's folder count; the first two of the chain.
     names = {scenario.id, *scenario.words, *(node.name for node in test.listchain()[2:])}
     names |= {mark.name for mark in test.iter_markers()}
-    others = set(_values_of(scenario))
+    # The beginning of the parameters: of some tests' they are the end as well.
+    others = {f"[{scenario.id}-", f"[{scenario.id}]", *_values_of(scenario)}
     for mark in test.iter_markers("parametrize"):
         others |= {str(value) for value in mark.args[1]}
     return may_match(expression, names, others)

@@ -1,0 +1,150 @@
+"""A run of everything in cells, each one process of pytest's, for as many computers as there are.
+
+No scheduler: what deals out the cells is the continuous integration that they are printed for.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import HarnessError
+from harness.machines.options import MachineOptions, words_of
+
+if TYPE_CHECKING:
+    from harness.scenario import Scenario
+
+PYTEST = ".venv/bin/pytest"
+AT_MOST = 256
+"""Cells that GitHub takes of one matrix."""
+
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
+
+Cell = dict[str, Any]
+"""`id`, `machine`, `scenarios` (the variants' ids), `command` (a line of shell), `junitxml` and
+`runs` (where that writes). More keys may come: what else a cell is told apart by."""
+
+
+def select(scenarios: Sequence[Scenario], words: str) -> list[Scenario]:
+    """The variants that `pytest -k` may select tests of.
+
+    Raises:
+        HarnessError: the expression is wrong, or selects nothing.
+    """
+    from _pytest.mark.expression import Expression
+
+    from harness.keywords import narrowed, near
+
+    if not words:
+        return list(scenarios)
+    try:
+        Expression.compile(words)
+    except SyntaxError as error:
+        raise HarnessError(f"-k {words!r}: {error}", "it is as pytest's -k") from None
+    called = {each: {each.id, *each.words} for each in scenarios}
+    if chosen := narrowed(words, called):
+        return chosen
+    names = {name for each in scenarios for name in (each.folder.name, each.variant, *each.words)}
+    raise HarnessError(
+        f"-k {words!r} selects no scenario variant",
+        near(words, names) or "`dms-harness list` shows what there is",
+    )
+
+
+def groups(scenarios: Sequence[Scenario], cells: int | None) -> dict[str, list[Scenario]]:
+    """The variants of each cell: those of a folder, or about as many in each of some cells.
+
+    Args:
+        scenarios: the variants, those of a folder together.
+        cells: how many, or None for one a folder; there are never more than variants.
+    """
+    if cells is None:
+        folders: dict[str, list[Scenario]] = {}
+        for each in scenarios:
+            folders.setdefault(each.folder.name, []).append(each)
+        return folders
+    many = min(cells, len(scenarios))
+    bounds = [round(len(scenarios) * number / many) for number in range(many + 1)]
+    width = len(str(many))
+    return {
+        f"{number + 1:0{width}}-of-{many}": list(scenarios[bounds[number] : bounds[number + 1]])
+        for number in range(many)
+    }
+
+
+def expression(chosen: Sequence[Scenario], every: Sequence[Scenario], words: str) -> str:
+    """What `pytest -k` selects these variants by, and no others.
+
+    A test's id has its variant's behind a bracket, so that a name which another one begins with is
+    not taken for it.
+
+    Args:
+        chosen: the variants.
+        every: all there are: of a folder that is chosen as a whole, the folder is named.
+        words: the expression that narrows it further, or "".
+    """
+    folders: dict[str, set[str]] = {}
+    for each in every:
+        folders.setdefault(each.folder.name, set()).add(each.id)
+    ids = {each.id for each in chosen}
+    parts: list[str] = []
+    for each in chosen:
+        folder = each.folder.name
+        if folders[folder] <= ids:
+            parts.append(f"[{folder}-")
+        else:
+            parts += [f"[{each.id}-", f"[{each.id}]"]
+    exact = " or ".join(dict.fromkeys(parts))
+    return f"({words}) and ({exact})" if words else exact
+
+
+def cells(
+    every: Sequence[Scenario],
+    machines: Sequence[str],
+    runs: Path,
+    words: str = "",
+    many: int | None = None,
+    scenarios: Path | None = None,
+) -> list[Cell]:
+    """All cells, machine by machine.
+
+    Args:
+        every: all scenario variants there are.
+        machines: kinds, as `--machine` takes them.
+        runs: the folder in which each cell's run gets one of its own.
+        words: an expression that narrows it, as `-k` takes it.
+        many: cells for each machine; without it, one for each scenario folder.
+        scenarios: the folder of scenarios, where it is not the usual one.
+
+    Raises:
+        HarnessError: nothing is selected.
+    """
+    chosen = groups(select(every, words), many)
+    made: list[Cell] = []
+    for machine in machines:
+        for name, variants in chosen.items():
+            cell = f"{_NOT_IN_A_NAME.sub('_', machine)}-{name}"
+            folder = runs / cell
+            argv = [
+                PYTEST,
+                *words_of(MachineOptions(machine=machine)),
+                *([f"--scenarios={scenarios}"] if scenarios else []),
+                "-k",
+                expression(variants, every, words),
+                f"--runs={folder}",
+                f"--junitxml={folder / 'junit.xml'}",
+            ]
+            made.append(
+                {
+                    "id": cell,
+                    "machine": machine,
+                    "scenarios": [each.id for each in variants],
+                    "command": shlex.join(argv),
+                    "runs": str(folder),
+                    "junitxml": str(folder / "junit.xml"),
+                }
+            )
+    return made
