@@ -20,8 +20,14 @@ COMMANDS = (
     "diff",
     "guide",
     "clean",
+    "completion",
+    "manual",
 )
 """Modules of `harness.commands`, in the order in which the help shows them."""
+
+
+COMPLETING = "_ARGCOMPLETE"
+"""Set by the shell's function that `dms-harness completion` prints."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,7 +45,12 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; a `HarnessError` is one clear message and exit status 2, Ctrl-C is 130."""
-    args = parser().parse_args(argv)
+    commands = parser()
+    if COMPLETING in os.environ:  # a shell asks; only then is it imported
+        import argcomplete
+
+        argcomplete.autocomplete(commands)
+    args = commands.parse_args(argv)
     try:
         status: int = args.action(args)
         sys.stdout.flush()

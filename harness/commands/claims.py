@@ -5,17 +5,29 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
+from harness.commands.completers import claims, completes
 from harness.commands.options import add_json, add_runs
+
+JSON = {
+    "runs": "the folders",
+    "machine": "fact: what it was on the machines",
+    "images": "the mail servers' images",
+    "variants": "how many scenario variants were deployed",
+    "counts": "verdict: how many of the claims below have it",
+    "claims": "all, or those of `--id`: `id`, `verdict`, `quote`, `section`, `test`, `depends`,"
+    " `needs` (what no machine had), `on_stand_in`, `cases_run`, `cases`, `correction`",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which claims of which runs."""
-    parser.add_argument(
+    action = parser.add_argument(
         "--id",
         action="append",
         metavar="CLAIM",
         help="show all evidence of one claim, such as C14; may be repeated",
     )
+    completes(action, claims)
     add_json(parser)
     add_runs(parser)
 

@@ -7,6 +7,12 @@ import argparse
 from harness.commands.options import add_json
 from harness.errors import HarnessError
 
+EXIT = {"0": "nothing is left", "1": "something could not be removed"}
+JSON = {
+    "removed": "what was removed, or undone on a host of yours",
+    "still_there": "what could not be",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to clean, and where."""

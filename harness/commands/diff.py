@@ -5,15 +5,35 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from harness.commands.completers import completes, runs
 from harness.commands.options import add_json
 
 CLAIMS = Path("scenarios") / "claims.toml"
 
+EXIT = {
+    "0": "nothing changed in meaning, or nothing that --fail-on counts",
+    "1": "something did",
+    "2": "the runs cannot be compared",
+}
+JSON = {
+    "a": "the run before: `run`, `broken_lines`, `only` (scenario variants of this run alone)",
+    "b": "the run after",
+    "compared": "the scenario variants of both",
+    "facts": "fact about the machines or the mail server: `a`, `b`, where they differ",
+    "changes": "each with `group`, `scenario`, `kind`, `subject`, `vantage`, `before`, `after` and"
+    " `why` (what shows it), the most serious group first",
+    "left_out": "how many differences follow from others, and how many things B alone observed",
+    "seconds": "phase: the median in `a` and `b`; for information",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which runs, and what counts."""
-    parser.add_argument("a", type=Path, metavar="RUN_A", help="the folder of the run before")
-    parser.add_argument("b", type=Path, metavar="RUN_B", help="the folder of the run after")
+    for name, when in (("a", "before"), ("b", "after")):
+        run_folder = parser.add_argument(
+            name, type=Path, metavar=f"RUN_{name.upper()}", help=f"the folder of the run {when}"
+        )
+        completes(run_folder, runs)
     parser.add_argument(
         "--fail-on",
         choices=["any", "relay"],

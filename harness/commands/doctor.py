@@ -10,6 +10,14 @@ from harness.commands.options import add_json
 if TYPE_CHECKING:
     from harness.doctor import Finding
 
+EXIT = {"0": "nothing is missing", "N": "so many things are"}
+JSON = {
+    "machine": "the kind of machine that was asked about",
+    "problems": "how many findings are not good",
+    "findings": "what was looked at: `what`, `good`, `seen`, and `remedy`, empty where it is good",
+    "kvm": "the same of KVM; only of a virtual machine, and where nothing else is missing",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which kind of machine."""

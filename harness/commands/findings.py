@@ -7,6 +7,17 @@ from pathlib import Path
 
 from harness.commands.options import add_json, add_runs
 
+EXIT = {"0": "done, or the file agrees", "1": "with --check: the file does not agree"}
+JSON = {
+    "runs": "the folders",
+    "machine": "fact: what it was on the machines",
+    "images": "the mail servers' images",
+    "variants": "how many scenario variants were deployed",
+    "findings": "the claims that are contradicted, or depend on something, as `claims` has them",
+    "file": "with `--check`, in place of all the above: the file",
+    "differences": "with `--check`: where it does not agree, a line each",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """From which runs, and where to."""

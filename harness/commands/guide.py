@@ -7,6 +7,14 @@ from pathlib import Path
 
 from harness.commands.options import add_json, add_scenarios
 
+EXIT = {"0": "they agree", "1": "they have parted"}
+JSON = {
+    "guide": "the page",
+    "blocks": "how many code blocks it has",
+    "quotes": "how many quotes were looked for",
+    "drift": "what does not agree, each with both sides' places",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The page, and what to hold it against."""

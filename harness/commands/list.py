@@ -10,6 +10,12 @@ from harness.commands.options import add_json, add_scenarios
 if TYPE_CHECKING:
     from harness.scenario import Scenario
 
+JSON = {
+    "scenarios": "the variants: `id`, `folder`, `variant`, `title`, `user`, `launcher`, `network`,"
+    " `ports` (service: port), `families`, `interface`, `checks`, `words` (what `-k` takes),"
+    " `vantages` and what is `expected`",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which scenarios."""

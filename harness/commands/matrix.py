@@ -5,19 +5,27 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from harness.commands.completers import completes, scenarios
 from harness.commands.options import add_json, add_scenarios
 from harness.errors import HarnessError
+
+JSON = {
+    "cells": "`id`, `machine`, `scenarios` (the variants' ids), `command` (a line of shell), and"
+    " `runs` and `junitxml`, where that writes; with `--github` the same below `include`, without"
+    " a schema. More keys may come",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which scenarios, on what, in how many parts."""
-    parser.add_argument(
+    action = parser.add_argument(
         "-k",
         dest="words",
         default="",
         metavar="WORDS",
         help="which scenario variants, as pytest's -k (default: all)",
     )
+    completes(action, scenarios)
     parser.add_argument(
         "--cells",
         type=int,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from harness.commands.completers import completes, runs
+
 
 def add_runs(parser: argparse.ArgumentParser) -> None:
     """Which runs, and which claims to hold against them."""
-    parser.add_argument(
+    action = parser.add_argument(
         "runs",
         nargs="*",
         type=Path,
@@ -16,6 +18,7 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="a run's folder; of several, the observations are put together (default: runs/latest)",
     )
+    completes(action, runs)
     parser.add_argument(
         "--claims",
         type=Path,
