@@ -37,6 +37,7 @@ def select(scenarios: Sequence[Scenario], words: str) -> list[Scenario]:
     from _pytest.mark.expression import Expression
 
     from harness.keywords import narrowed, near
+    from harness.selection import values_of
 
     if not words:
         return list(scenarios)
@@ -44,14 +45,16 @@ def select(scenarios: Sequence[Scenario], words: str) -> list[Scenario]:
         Expression.compile(words)
     except SyntaxError as error:
         raise HarnessError(f"-k {words!r}: {error}", "it is as pytest's -k") from None
-    called = {each: {each.id, *each.words} for each in scenarios}
-    if chosen := narrowed(words, called):
-        return chosen
+    chosen = narrowed(words, {each: {each.id, *each.words} for each in scenarios})
     names = {name for each in scenarios for name in (each.folder.name, each.variant, *each.words)}
-    raise HarnessError(
-        f"-k {words!r} selects no scenario variant",
-        near(words, names) or "`dms-harness list` shows what there is",
-    )
+    # A word that is in no name may be in a test's own, such as `imaps`; or a mistake.
+    names |= {value for each in scenarios for value in values_of(each)}
+    if not chosen or near(words, names):
+        raise HarnessError(
+            f"-k {words!r} selects no scenario variant",
+            near(words, names) or "`dms-harness list` shows what there is",
+        )
+    return chosen
 
 
 def groups(scenarios: Sequence[Scenario], cells: int | None) -> dict[str, list[Scenario]]:

@@ -108,7 +108,8 @@ def parametrize(metafunc: pytest.Metafunc, scenarios: Sequence[Scenario]) -> Non
 
 
 @cache
-def _values_of(scenario: Scenario) -> frozenset[str]:
+def values_of(scenario: Scenario) -> frozenset[str]:
+    """What tests of a variant are called by, beside their functions and the variant."""
     return frozenset(str(value) for values in VALUES.values() for value in values(scenario))
 
 
@@ -119,7 +120,7 @@ def _may_be_selected(metafunc: pytest.Metafunc, scenario: Scenario, expression: 
     names = {scenario.id, *scenario.words, *(node.name for node in test.listchain()[2:])}
     names |= {mark.name for mark in test.iter_markers()}
     # The beginning of the parameters: of some tests' they are the end as well.
-    others = {f"[{scenario.id}-", f"[{scenario.id}]", *_values_of(scenario)}
+    others = {f"[{scenario.id}-", f"[{scenario.id}]", *values_of(scenario)}
     for mark in test.iter_markers("parametrize"):
         others |= {str(value) for value in mark.args[1]}
     return may_match(expression, names, others)
