@@ -142,8 +142,8 @@ class _Scenario:
         self.new = 0
         self.flows = tuple(Deployed(name, _by_kind(of)).mail_flows for of in (first, second))
         # Nothing can be seen of what did not come up, and other things of what came up instead.
-        start = [_meaning(of.get(("deployment", "start", None))) for of in (first, second)]
-        self.started_otherwise = start[0] != start[1]
+        start = [of.get(("deployment", "start", None)) for of in (first, second)]
+        self.started_otherwise = len({seen.outcome if seen else None for seen in start}) > 1
         self.ports = {
             vantage
             for kind, subject, vantage in first.keys() | second.keys()

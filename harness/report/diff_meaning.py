@@ -13,7 +13,7 @@ from enum import StrEnum
 from harness.claims_verdict import NO_OBSERVATION
 from harness.judge_id_map import COPIED
 from harness.observations import Observation
-from harness.report.wording import settled
+from harness.report.wording import settled, trouble
 
 
 class Group(StrEnum):
@@ -150,6 +150,11 @@ def _mail(seen: Observation) -> str:
     return f"{seen.outcome}: {', '.join(told)}" if told else seen.outcome
 
 
+def _deployment(seen: Observation) -> str:
+    why = trouble(str(seen.evidence.get("why") or ""))
+    return f"{seen.outcome}: {why}" if why else seen.outcome
+
+
 def _way_out(seen: Observation) -> str:
     encrypted = "encrypted" if seen.evidence.get("encrypted") else "in clear text"
     login = f"as {seen.evidence['login']}" if seen.evidence.get("login") else "without a login"
@@ -201,6 +206,7 @@ _SPECIAL: Mapping[str, Callable[[Observation], str]] = {
     "tls": _tls,
     "delivery": _mail,
     "outgoing": _mail,
+    "deployment": _deployment,
     "way out": _way_out,
     "unknown recipient": _unknown_recipient,
     "fail2ban": _fail2ban,
@@ -217,7 +223,7 @@ def shown_why(seen: Observation | None) -> str:
         return ""
     if seen.kind == "relay" and seen.evidence.get("client"):
         return f"taken for {seen.evidence['client']}"
-    for key in ("why", "error", "text", "reply"):
+    for key in ("error", "text", "reply"):
         text = seen.evidence.get(key)
         if isinstance(text, str) and text.strip():
             return settled(text.strip().splitlines()[0])[:160]

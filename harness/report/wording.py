@@ -43,6 +43,7 @@ _TROUBLE = (
     re.compile(r"\b(?:Error|ERROR|error|WARN|failed)\b"),
 )
 """What the line that explains a failure has, the surest signs first."""
+_LOGGED_BY = re.compile(r"^[\w.-]+: (?=\S)")
 _SENT = re.compile(r"status=sent")
 
 
@@ -87,6 +88,12 @@ def telling(seen: Seen, result: CaseResult) -> str:
             patterns = [re.compile(case.holds)] if case.evidence and case.holds else []
             return _cut(settled(_first(said, [*patterns, _SENT, *_TROUBLE], key == "why")))
     return ""
+
+
+def trouble(text: str) -> str:
+    """The line that explains a failure best; not who logged it, which the journal guesses."""
+    said = [line for line in text.splitlines() if line and not line.lstrip().startswith("→")]
+    return _cut(_LOGGED_BY.sub("", settled(_first(said, _TROUBLE, True)))) if said else ""
 
 
 def _first(lines: list[str], patterns: Iterable[re.Pattern[str]], is_failure: bool) -> str:

@@ -227,9 +227,27 @@ def test_only_that_it_did_not_come_up_is_told(tmp_path: Path) -> None:
     seen = Observations("pasta-unset", tmp_path / "b" / "observations.jsonl")
     seen.record("deployment", "start", "failed", why="the launcher does not start it\nmore")
     (change,) = (found := difference(tmp_path)).changes
-    assert (change.group, change.after) == (Group.START, "failed")
-    assert change.why == "the launcher does not start it"
+    assert (change.group, change.before) == (Group.START, "came up")
+    assert change.after == "failed: the launcher does not start it"
     assert found.follow == 3
+
+
+@pytest.mark.parametrize(
+    ("now", "changes"),
+    [
+        ("pasta: Failed to bind port 25 (Permission denied) for option '-t 25'", 0),
+        ("dms: Error: statfs /home/mailop/certs: no such file or directory", 1),
+    ],
+)
+def test_another_reason_not_to_come_up_is_a_change(tmp_path: Path, now: str, changes: int) -> None:
+    was = "dms: Failed to bind port 25 (Permission denied) for option '-t 25'"
+    for side, why in (("a", was), ("b", now)):
+        folder = tmp_path / side
+        folder.mkdir()
+        seen = Observations("verbatim-ports", folder / "observations.jsonl")
+        head = f"m{1 if side == 'a' else 17}: as mailop: failed with status 1:"
+        seen.record("deployment", "start", "failed", why=f"{head}\n{why}\n  → evidence: {side}")
+    assert len(told(tmp_path)) == changes
 
 
 def test_what_a_silent_port_explains_is_not_told(tmp_path: Path) -> None:
