@@ -16,7 +16,9 @@ JSON = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to clean, and where."""
-    parser.add_argument("--cache", action="store_true", help="remove the machine images as well")
+    parser.add_argument(
+        "--cache", action="store_true", help="remove everything that was built as well"
+    )
     parser.add_argument(
         "--machine",
         default="",

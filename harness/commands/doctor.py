@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look at what a kind of machine needs; the exit status is the number of problems."""
+    """Look at what a kind of machine needs, with a remedy for what is missing."""
     from harness.doctor import examine
     from harness.machines.vagrant import requirements
     from harness.report.as_json import print_json

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Hold DMS's guide for Podman against the scenarios; 1 where they have parted."""
+    """Hold DMS's guide for Podman against the scenarios' files and the claims' quotes."""
     from rich.console import Console
 
     from harness.claims import FILE, load_claims

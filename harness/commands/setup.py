@@ -13,7 +13,10 @@ STARTED = time.monotonic()
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which mail server."""
     parser.add_argument(
-        "--mailserver", default="auto", metavar="SOURCE", help="as pytest's --mailserver"
+        "--mailserver",
+        default="auto",
+        metavar="SOURCE",
+        help="the mail server's image, as pytest's --mailserver (default: %(default)s)",
     )
 
 
