@@ -82,8 +82,8 @@ def _by_place(alike: Iterable[Sequence[Change]]) -> Iterable[Sequence[Change]]:
 
 
 def _row(some: Sequence[Change]) -> Row:
-    first = min(some, key=lambda each: each.subject not in CORE_FORMS)
-    vantages = list(dict.fromkeys(each.vantage for each in some if each.vantage))
+    first = min(some, key=lambda each: (_place(each.subject), each.vantage or ""))
+    vantages = sorted({each.vantage for each in some if each.vantage})
     return Row(
         first.group,
         (first.scenario,) if first.scenario else (),
@@ -101,15 +101,20 @@ def _what(some: Sequence[Change]) -> str:
     if len(kinds) > 1:
         return ", ".join(f"{times} of {kind}" for kind, times in kinds.most_common())
     (kind,) = kinds
-    subjects = list(dict.fromkeys(each.subject for each in some))
+    subjects = sorted({each.subject for each in some}, key=_place)
     if kind == "relay":
-        subjects.sort(key=lambda form: form not in CORE_FORMS)
         kind = "relay form" if len(subjects) == 1 else f"{len(subjects)} relay forms:"
     return f"{kind.replace('_', ' ')} {_some(subjects)}"
 
 
+def _place(subject: str) -> tuple[bool, int, str]:
+    """The plainest forms of mail first, numbers by their size, the same order in every run."""
+    return (subject not in CORE_FORMS, int(subject) if subject.isdigit() else 0, subject)
+
+
 def _outcomes(outcomes: Iterable[str]) -> str:
-    return _some([outcome for outcome, _ in Counter(outcomes).most_common()], " / ")
+    counted = Counter(outcomes)
+    return _some(sorted(counted, key=lambda one: (-counted[one], one)), " / ")
 
 
 def _some(words: Sequence[str], between: str = ", ") -> str:

@@ -45,12 +45,13 @@ def print_difference(console: Console, found: Difference) -> None:
         for row in of:
             console.print(Text(f"  {_title(row)}"), soft_wrap=True)
             told = Text(f"    {row.before} → {row.after}", style="default")
-            told.append(f"  ({row.why})" if row.why else "", style="dim")
+            told.append(f"  ({_why(row)})" if row.why else "", style="dim")
             console.print(told, soft_wrap=True)
     console.print()
     for line in _foot(found):
         console.print(Text(line), style="dim", soft_wrap=True)
-    console.print(Text(_sum(found)), style="bold" if found.changes else "bold green")
+    style = "bold" if found.changes else "bold green"
+    console.print(Text(_sum(found)), style=style, soft_wrap=True)
 
 
 def as_markdown(found: Difference) -> str:
@@ -66,7 +67,7 @@ def as_markdown(found: Difference) -> str:
             "|---|---|---|---|",
         ]
         lines += [
-            f"| {' | '.join(map(_text, (_title(row), row.before, row.after, row.why)))} |"
+            f"| {' | '.join(map(_text, (_title(row), row.before, row.after, _why(row))))} |"
             for row in of
         ]
         lines.append("")
@@ -78,6 +79,11 @@ def _title(row: Row) -> str:
     parts = [by_folder(row.scenarios), row.what]
     title = ": ".join(part for part in parts if part)
     return f"{title}, from {row.where}" if row.where else title
+
+
+def _why(row: Row) -> str:
+    """What shows it; of several changes, one's."""
+    return f"such as: {row.why}" if row.why and row.changes > 1 else row.why
 
 
 def _head(found: Difference) -> list[str]:

@@ -286,7 +286,7 @@ def test_row_says_of_no_vantage_what_was_not_seen_there(tmp_path: Path) -> None:
             b.record("plaintext auth", service, "accepted", vantage)
     shown = {(row.where, row.what) for row in rows(difference(tmp_path).changes)}
     assert shown == {
-        ("self_v4", "plaintext auth smtp, imap"),
+        ("self_v4", "plaintext auth imap, smtp"),
         ("localhost_v4", "plaintext auth smtp"),
     }
 
