@@ -39,7 +39,9 @@ _ALWAYS = (
     (re.compile(r"\s+"), " "),
 )
 _TROUBLE = (
-    re.compile(r"denied|[Nn]o such|does not exist|[Cc]annot|need at least|start running"),
+    re.compile(r"denied|[Nn]o such|does not exist|[Cc]annot|need at least"),
+    # A job that waits for another may only be there because what failed is started once more.
+    re.compile(r"start running"),
     re.compile(r"\b(?:Error|ERROR|error|WARN|failed)\b"),
 )
 """What the line that explains a failure has, the surest signs first."""
