@@ -114,7 +114,7 @@ def _value(action: argparse.Action) -> str:
         value = "{" + ",".join(map(str, action.choices)) + "}"
     else:
         value = str(action.metavar or action.dest.upper())
-    return {"+": f"{value}…", "*": f"{value}…"}.get(str(action.nargs), value)
+    return f"{value}…" if action.nargs in ("+", "*", argparse.REMAINDER) else value
 
 
 def _arguments(actions: Iterable[argparse.Action]) -> dict[str, str]:

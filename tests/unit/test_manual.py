@@ -34,6 +34,18 @@ def test_terminal_and_environment_do_not_matter(monkeypatch: pytest.MonkeyPatch)
     assert manual.manual() == here
 
 
+def test_argparse_draws_nothing_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it draws is not the same in all versions of Python."""
+    here = manual.manual()
+
+    def fails(*_: object, **__: object) -> str:
+        raise AssertionError("drawn by argparse")
+
+    for name in ("format_help", "format_usage"):
+        monkeypatch.setattr(argparse.ArgumentParser, name, fails)
+    assert manual.manual() == here
+
+
 def test_every_command_and_argument_is_in_it() -> None:
     text = manual.manual()
     for name in COMMANDS:
@@ -43,7 +55,7 @@ def test_every_command_and_argument_is_in_it() -> None:
         assert section, name
         for action in parser._actions[1:]:  # the first is --help
             assert action.help, f"{name}: {action.dest} has no help"
-            for word in action.option_strings or [str(action.metavar or "{")]:
+            for word in action.option_strings or [manual._value(action)]:
                 assert f"`{word}" in section or f", {word}" in section, f"{name}: {word}"
 
 
