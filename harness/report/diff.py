@@ -180,7 +180,7 @@ class _Scenario:
             return self._change(Group.OPENED, key, was, now)
         group = self._group(key, before, after)
         if before is None and group is not Group.START:
-            # A harness that looks at more is no change, if what it sees there is clear.
+            # A harness that looks at more is no change of what it looks at.
             self.new += 1
             return None
         is_open = key[0] == "relay" and before is not None and before.outcome == RELAYED

@@ -106,7 +106,7 @@ def _foot(found: Difference) -> list[str]:
     if found.follow:
         lines.append(f"{_many(found.follow, 'difference')} not shown: they follow from these")
     if found.new:
-        lines.append(f"{_many(found.new, 'thing')} observed in B only, which change nothing")
+        lines.append(f"{_many(found.new, 'thing')} observed in B only: nothing to compare with")
     slower = [
         f"{phase} {was:.1f} → {now:.1f}"
         for phase, (was, now) in found.seconds.items()
