@@ -311,7 +311,7 @@ def grouped(vantages: Sequence[str]) -> list[str]:
                 words.append(word)
                 for member in members:
                     del left[member]
-    return words
+    return words + list(left)
 
 
 def _seconds(facts: Sequence[Fact]) -> float:

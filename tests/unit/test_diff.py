@@ -302,6 +302,13 @@ def test_row_says_of_no_vantage_what_was_not_seen_there(tmp_path: Path) -> None:
     }
 
 
+def test_vantage_of_another_version_is_named(tmp_path: Path) -> None:
+    for side, outcome in (("a", "answers"), ("b", "refused")):
+        record(tmp_path / side).record("port", "25", outcome, "from_the_moon_v4")
+    (row,) = rows(difference(tmp_path).changes)
+    assert row.where == "from_the_moon_v4"
+
+
 def test_head_says_what_else_is_different(tmp_path: Path) -> None:
     record(tmp_path / "a")
     record(tmp_path / "b").record("machine", "podman", "podman version 5.8.0")
