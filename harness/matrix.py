@@ -45,14 +45,17 @@ def select(scenarios: Sequence[Scenario], words: str) -> list[Scenario]:
         Expression.compile(words)
     except SyntaxError as error:
         raise HarnessError(f"-k {words!r}: {error}", "it is as pytest's -k") from None
-    chosen = narrowed(words, {each: {each.id, *each.words} for each in scenarios})
-    names = {name for each in scenarios for name in (each.folder.name, each.variant, *each.words)}
+    # With brackets as in a test's id, which a cell of another matrix may have been selected by.
+    called = {each: {f"[{each.id}-", f"[{each.id}]", *each.words} for each in scenarios}
+    chosen = narrowed(words, called)
+    names = {name for each in scenarios for name in (each.folder.name, each.variant)}
     # A word that is in no name may be in a test's own, such as `imaps`; or a mistake.
-    names |= {value for each in scenarios for value in values_of(each)}
-    if not chosen or near(words, names):
+    names |= {value for each in scenarios for value in (*called[each], *values_of(each))}
+    if meant := near(words, names):
+        raise HarnessError(f"-k {words!r}: a word of it is in no scenario's name", meant)
+    if not chosen:
         raise HarnessError(
-            f"-k {words!r} selects no scenario variant",
-            near(words, names) or "`dms-harness list` shows what there is",
+            f"-k {words!r} selects no scenario variant", "`dms-harness list` shows what there is"
         )
     return chosen
 

@@ -68,6 +68,15 @@ def test_words_are_kept_and_narrow_the_cells() -> None:
         assert not selects(selected(cell["command"]), [name.replace("imaps", "smtp"), "pasta"])
 
 
+@pytest.mark.parametrize("variant", EVERY, ids=str)
+def test_id_of_a_variant_selects_it(variant: Scenario) -> None:
+    for words in (variant.id, variant.folder.name, variant.variant, f"[{variant.id}]"):
+        dealt = [n for cell in cells(EVERY, ["auto"], RUNS, words) for n in cell["scenarios"]]
+        assert variant.id in dealt, words
+    (made,) = cells(EVERY, ["auto"], RUNS, variant.id, many=1)
+    assert all(name.startswith(variant.id) for name in made["scenarios"])
+
+
 def test_balanced_cells_differ_by_one_variant_at_most() -> None:
     sizes = {len(cell["scenarios"]) for cell in cells(EVERY, ["nspawn"], RUNS, many=7)}
     assert max(sizes) - min(sizes) <= 1
@@ -114,7 +123,8 @@ def test_object_and_github(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["-k", "rootles_pasta"], "selects no scenario variant"),
+        (["-k", "rootful or rootles_pasta"], "for 'rootles_pasta', rootless_pasta"),
+        (["-k", "rootful and rootless_pasta"], "selects no scenario variant"),
         (["-k", "pasta and"], "-k 'pasta and'"),
         (["--cells", "0"], "--cells 0"),
         (["--machine", "nspwn"], "no such kind of machine"),
