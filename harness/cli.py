@@ -18,6 +18,7 @@ COMMANDS = (
     "claims",
     "findings",
     "diff",
+    "reproduce",
     "guide",
     "clean",
     "completion",

@@ -1,0 +1,156 @@
+"""`dms-harness reproduce`: deploys what a reporter of a bug has sent."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.reproduce.engine import Plan
+    from harness.reproduce.summary import Result
+
+EPILOG = """\
+exit status: 0 reproduced, 1 not reproduced, 2 an error, 3 not comparable"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What was sent, and what the report does not say."""
+    parser.epilog = EPILOG
+    parser.add_argument("path", type=Path, metavar="PATH", help="a folder, an archive, or one file")
+    parser.add_argument(
+        "--claim",
+        action="append",
+        default=[],
+        metavar="WORDS",
+        help="what was seen, such as 'relays from outside'; several make one report",
+    )
+    parser.add_argument(
+        "--received", type=Path, metavar="FILE", help="what happened, logs included"
+    )
+    parser.add_argument("--expected", type=Path, metavar="FILE", help="what should have happened")
+    parser.add_argument("--mode", choices=["rootful", "rootless"], default="")
+    parser.add_argument(
+        "--launcher",
+        default="",
+        choices=["quadlet", "compose", "podman_compose", "run", "generated_unit"],
+    )
+    parser.add_argument("--interface", default="", metavar="NAME", help="of the reporter's host")
+    parser.add_argument(
+        "--with-scripts",
+        action="store_true",
+        help="let programs of the config folder, such as user-patches.sh, go into the container",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be deployed")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--mailserver", default="auto", metavar="SOURCE", help="as pytest's")
+    parser.add_argument(
+        "--machine",
+        default="auto",
+        choices=["auto", "nspawn", "vagrant"],
+        help="never a host of yours: what strangers send is not run there",
+    )
+    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR")
+    parser.add_argument("--scenarios", type=Path, default=Path("scenarios"), metavar="DIR")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Deploy what a bug's reporter has sent, and say whether what they saw is seen here."""
+    from harness.reproduce.engine import Asked, plan
+    from harness.reproduce.summary import Result, account
+    from harness.reproduce.verdict import EXIT
+
+    made = plan(
+        args.path,
+        Asked(
+            args.scenarios,
+            args.claim,
+            args.mode,
+            args.launcher,
+            args.interface,
+            args.with_scripts,
+            args.expected,
+            args.received,
+        ),
+    )
+    if obstacles := made.notes.obstacles:
+        result = Result("not comparable", str(obstacles[0]), made.notes)
+    elif args.dry_run:
+        result = Result("not comparable", "nothing was deployed", made.notes)
+    else:
+        print(account(made.notes, made.scrub), file=sys.stderr, flush=True)
+        return _deployed(args, made)
+    result.scenario = made.nearest
+    _show(args, made, result)
+    return 0 if args.dry_run and made.table else EXIT[result.answer]
+
+
+def _show(args: argparse.Namespace, made: Plan, result: Result) -> None:
+    from harness.reproduce.summary import account, as_json
+
+    if args.json:
+        print(as_json(result, made.scrub))
+        return
+    print(account(made.notes, made.scrub))
+    print("claims: " + ("; ".join(made.scrub.text(str(c)) for c in made.claims) or "none"))
+    for name, text in made.files.items():
+        if "/" not in name and name != "mailserver.env":
+            print(f"\n{name}:\n{text.rstrip()}")
+    if not made.table:
+        print(f"\n{result.answer}: {made.scrub.text(result.why)}")
+
+
+def _deployed(args: argparse.Namespace, made: Plan) -> int:
+    from harness.machines.choice import choose_machine
+    from harness.machines.options import MachineOptions
+    from harness.mailserver.choose import choose
+    from harness.reproduce import write
+    from harness.reproduce.bundle import TOLD, checked, texts_in, write_bundle
+    from harness.reproduce.deploy import deploy
+    from harness.reproduce.engine import knows
+    from harness.reproduce.summary import Result, as_json, as_markdown
+    from harness.reproduce.verdict import EXIT, answer, hold
+    from harness.scenario_file import load
+    from harness.session import new_run
+
+    machine = choose_machine(MachineOptions(machine=args.machine))
+    image = choose(args.mailserver)
+    where = new_run(args.runs)
+    (scenario,) = load(made.write(where / "scenarios"))
+    facts: dict[str, str] = {}
+
+    def say(text: str) -> None:
+        print(f"  {text}", file=sys.stderr, flush=True)
+
+    outcome = deploy(scenario, where, machine, image, say, facts.update)
+    knows(made)(facts)
+    held = [hold(claim, outcome) for claim in made.claims]
+    said, why = answer(held, len(made.notes.of("refused")))
+    kind = f"{machine.kind}: {facts.get('distribution', '?')}, {facts.get('podman', '?')}"
+    result = Result(said, why, made.notes, held, outcome, made.nearest, kind, str(image.label))
+    result.files = {
+        name: text for name, text in made.files.items() if "/" not in name and name != write.ENV
+    }
+    summary, bundle = where / "reproduction.md", where / "reproduction.tar.zst"
+    result.places = {"summary": str(summary), "bundle": str(bundle), "run": str(where)}
+    markdown = as_markdown(result, made.scrub)
+    summary.write_text(markdown, encoding="utf-8")
+    (where / "account.json").write_text(as_json(result, made.scrub), encoding="utf-8")
+    members = {f"report/{name}": text for name, text in made.sent().items()}
+    members |= texts_in(where / "scenarios" / write.FOLDER, "scenario")
+    members |= texts_in(where / scenario.id, "evidence")
+    for name in ("observations.jsonl",):
+        members[name] = (where / name).read_text(encoding="utf-8")
+    members |= {"reproduction.md": markdown}
+    clean, dirty = checked(members, made.scrub)
+    if dirty:
+        clean[TOLD] = "".join(f"{name}: {reason}\n" for name, reason in dirty.items())
+    write_bundle(bundle, clean)
+    for name, reason in dirty.items():
+        say(f"left out of the bundle: {name}: {reason}")
+    print(as_json(result, made.scrub) if args.json else markdown, flush=True)
+    say(f"summary: {summary}")
+    say(f"bundle: {bundle}")
+    say(f"{said}: {made.scrub.text(why)}")
+    return EXIT[said]
