@@ -21,8 +21,27 @@ BEGIN: Final = re.compile(
 _HERE = re.compile(r"\$PWD\b|\$\{PWD\}|\$\(pwd\)|`pwd`")
 _OPERATORS = frozenset(";&|<>()")
 _FLAGS: Final = frozenset(
-    "detach interactive tty rm privileged init read-only replace quiet publish-all no-hosts "
-    "no-healthcheck oom-kill-disable sig-proxy tls-verify rmi passwd http-proxy env-host".split()
+    [
+        "detach",
+        "interactive",
+        "tty",
+        "rm",
+        "privileged",
+        "init",
+        "read-only",
+        "replace",
+        "quiet",
+        "publish-all",
+        "no-hosts",
+        "no-healthcheck",
+        "oom-kill-disable",
+        "sig-proxy",
+        "tls-verify",
+        "rmi",
+        "passwd",
+        "http-proxy",
+        "env-host",
+    ]
 )
 """Options without a value; every other takes one."""
 _SHORT: Final[Mapping[str, str]] = {
@@ -45,8 +64,28 @@ _SHORT: Final[Mapping[str, str]] = {
 _WITHOUT_WORDS: Final = frozenset({"detach", "replace", "quiet", "rm"})
 """What changes nothing here: the harness starts it in the background, and removes it."""
 HARMLESS: Final = frozenset(
-    "interactive tty label log-driver log-opt pull init tls-verify no-healthcheck health-cmd dns "
-    "add-host hostuser memory cpus cpu-shares network-alias shm-size platform arch".split()
+    [
+        "interactive",
+        "tty",
+        "label",
+        "log-driver",
+        "log-opt",
+        "pull",
+        "init",
+        "tls-verify",
+        "no-healthcheck",
+        "health-cmd",
+        "dns",
+        "add-host",
+        "hostuser",
+        "memory",
+        "cpus",
+        "cpu-shares",
+        "network-alias",
+        "shm-size",
+        "platform",
+        "arch",
+    ]
 )
 
 
@@ -222,10 +261,10 @@ def _substitutes(value: str) -> bool:
 
 
 def _mount(wanted: Wanted, value: str, where: str, notes: Notes) -> None:
-    parts = dict(
-        (key.strip(), text.strip())
+    parts = {
+        key.strip(): text.strip()
         for key, _, text in (each.partition("=") for each in value.split(","))
-    )
+    }
     kind = parts.get("type", "volume")
     if kind not in ("bind", "volume"):
         notes.add("refused", f"{where} {value}", "only folders and volumes are mounted")

@@ -38,7 +38,7 @@ def settle_network(report: Report, wanted: Wanted, notes: Notes) -> None:
             notes.add(
                 "substituted",
                 "no network is named",
-                f"slirp4netns by name: it is the default of podman {report.host.facts.get('podman')}",
+                f"slirp4netns by name, podman {report.host.facts.get('podman')}'s default",
             )
         # Else it stays as it is: podman decides here as well.
         why = f"podman's default for users{'' if theirs else ' since 5.0'}"

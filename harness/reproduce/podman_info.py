@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from harness.reproduce.notes import Notes, shown
+from harness.reproduce.notes import Notes, Sort, shown
 from harness.reproduce.safe_yaml import NotYamlError, Value, mapping, parse, word
 
 _VERSION = re.compile(r"\d+(?:\.\d+){1,3}(?:[-+~._a-z0-9]{0,24})")
@@ -112,7 +112,7 @@ def compare(host: Host, machine: Mapping[str, str], notes: Notes) -> None:
         if _same(fact, theirs, plain):
             notes.add("matched", f"{fact} {theirs}", f"{plain} here" if plain != theirs else "")
         else:
-            sort = "unmatched" if fact in ("podman", "distribution") else "differs"
+            sort: Sort = "unmatched" if fact in ("podman", "distribution") else "differs"
             notes.add(sort, f"{fact} {theirs}", f"{plain} here")
     if host.facts.get("selinux") == "enabled" and machine.get("selinux", "absent") == "absent":
         notes.add("unmatched", "SELinux", "this machine's kernel shows none to containers")

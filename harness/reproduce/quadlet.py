@@ -158,8 +158,9 @@ def _service(wanted: Wanted, key: str, value: str, where: str, notes: Notes) -> 
     if key == "Restart":
         allowed.take_restart(wanted, notes, value, where)
     elif key.startswith("Exec"):
-        why = "a command on the machine; the folders are made without it"
-        notes.add("refused", f"{where}={value}", why)
+        made = re.fullmatch(r"[^;&|$`]*\bmkdir -p [^;&|$`]*", value)
+        why = "the folders are made without it" if made else "a command on the machine"
+        notes.add("left out" if made else "refused", f"{where}={value}", why)
     elif key in ("TimeoutStartSec", "TimeoutStopSec", "RestartSec"):
         notes.add("left out", f"{where}={value}", "the harness has limits of its own")
     else:

@@ -13,7 +13,8 @@ from typing import Final
 from harness.reproduce.claim import MOST, Claim
 
 _CONNECT = re.compile(
-    r"(?:smtpd|postscreen)\S*: (?:connect from \S*\[|CONNECT from \[)(?P<address>[0-9a-fA-F.:]{3,45})\]"
+    r"(?:smtpd|postscreen)\S*: (?:connect from \S*\[|CONNECT from \[)"
+    r"(?P<address>[0-9a-fA-F.:]{3,45})\]"
 )
 _STARTS: Final = (
     re.compile(r'(Device "[a-z0-9]{1,15}" does not exist)'),

@@ -1,4 +1,4 @@
-"""Puts something of ours in the place of what is the reporter's: secrets, domains, addresses, names.
+"""Puts something of ours in the place of the reporter's secrets, domains, addresses and names.
 
 The same original gets the same substitute in every file, so that files still fit together. What was
 replaced is remembered: nothing may leave in which any of it still occurs.
@@ -70,7 +70,17 @@ BOB: Final = (
 OURS: Final = frozenset({ALICE, BOB, SMART_HOST_PASSWORD})
 _SUBSTITUTE = re.compile(r"substitute-\d+")
 _WORDS: Final = frozenset(
-    "password passwd secret changeme example testing admin123 postmaster username".split()
+    [
+        "password",
+        "passwd",
+        "secret",
+        "changeme",
+        "example",
+        "testing",
+        "admin123",
+        "postmaster",
+        "username",
+    ]
 )
 """What stands where a secret would, in examples: it occurs in logs anyway."""
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Final
 
 from harness.mailserver.image import NAME
-from harness.outside.smart_host import HOSTNAME, PASSWORD, PORT, USER
+from harness.outside.smart_host import PASSWORD, PORT, USER
 from harness.reproduce.environment import is_secret
 from harness.reproduce.gather import Report
 from harness.reproduce.model import Mount, Wanted
 from harness.reproduce.notes import Notes
-from harness.reproduce.scrub import DOMAIN, HOST, RESERVED, Scrubber
+from harness.reproduce.scrub import HOST, RESERVED, Scrubber
 
 RELAY: Final = {"RELAY_PASSWORD": PASSWORD, "RELAY_USER": USER, "RELAY_PORT": str(PORT)}
 
@@ -68,15 +68,12 @@ def substitute(wanted: Wanted, scrub: Scrubber, notes: Notes) -> dict[str, str]:
 def _setting(key: str, value: str, scrub: Scrubber, notes: Notes) -> str:
     if is_secret(key) and value:
         fresh = RELAY.get(key) or scrub.secret(value)
-    elif key in RELAY and value and key != "RELAY_PORT":
-        fresh = RELAY[key]
-    elif key == "RELAY_PORT" and value:
+    elif key in RELAY and value:
         fresh = RELAY[key]
     else:
         fresh = scrub.text(value)
     if fresh != value:
-        shown = "a value of our own" if is_secret(key) else fresh
-        notes.add("substituted", f"{key}" if is_secret(key) else f"{key}={value}", shown)
+        notes.add("substituted", key, "a value of our own" if is_secret(key) else fresh)
     return fresh
 
 
@@ -86,7 +83,7 @@ def _names(wanted: Wanted, scrub: Scrubber, notes: Notes) -> None:
     wanted.domainname = scrub.name(wanted.domainname) if wanted.domainname else ""
     after = f"{wanted.hostname} {wanted.domainname}".strip()
     if after != before:
-        notes.add("substituted", f"host name {before}", after)
+        notes.add("substituted", "the host name", after)
     if not wanted.container:
         wanted.container = "mailserver"
         notes.add("assumed", "the container's name", "mailserver")
@@ -164,6 +161,3 @@ def _folder_of(wanted: Wanted, target: str, notes: Notes) -> Mount:
 def _set(wanted: Wanted, key: str, value: str) -> None:
     where = wanted.inline if key in wanted.inline else wanted.settings
     where[key] = value
-
-
-__all__ = ["DOMAIN", "learn", "substitute"]

@@ -15,7 +15,7 @@ _MARKS = (
 
 
 def as_text(content: bytes) -> str | None:
-    """The text, its lines ended by `\\n`; None where it is none.
+    """The text, its lines ended as Unix ends them; None where it is none.
 
     UTF-8, or what a byte order mark says: Windows' Notepad writes such.
     """

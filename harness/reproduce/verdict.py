@@ -1,4 +1,4 @@
-"""Holds a reporter's claims against observations. Nothing else decides: no expectation, no belief."""
+"""Holds a reporter's claims against observations; nothing else decides."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Final, Literal
 from harness.addresses import vantages_of
 from harness.observations import Observation
 from harness.reproduce.claim import Claim
+from harness.vantage import Family
 
 Answer = Literal["reproduced", "not reproduced", "not comparable"]
 EXIT: Final[dict[Answer, int]] = {"reproduced": 0, "not reproduced": 1, "not comparable": 3}
@@ -162,7 +163,7 @@ def _is(
 ) -> bool | None:
     from harness.addresses import CLIENTS, LOCALHOST, MACHINE
 
-    family = 4 if str(seen.vantage).endswith("4") else 6
+    family: Family = 4 if str(seen.vantage).endswith("4") else 6
     place = str(seen.vantage).rpartition("_v")[0]
     match claim.is_:
         case "container":
@@ -214,7 +215,7 @@ def answer(held: Sequence[Held], refused: int) -> tuple[Answer, str]:
         if refused:
             return (
                 "not comparable",
-                f"it was not seen, but {refused} of the things that the report asks for were refused",
+                f"it was not seen, but {refused} things that the report asks for were refused",
             )
         return "not reproduced", "what the report says was not seen"
     open_ones = [each for each in held if each.seen is None]
@@ -226,6 +227,6 @@ def answer(held: Sequence[Held], refused: int) -> tuple[Answer, str]:
     if refused and unsaid:
         return (
             "not comparable",
-            f"it does not come up, but {refused} of the things that the report asks for were refused",
+            f"it does not come up, but {refused} things that the report asks for were refused",
         )
     return "reproduced", "everything that the report says was seen"
