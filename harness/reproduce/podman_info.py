@@ -43,14 +43,16 @@ class Host:
 def looks_like_info(text: str) -> bool:
     """Whether a text is what podman writes about itself."""
     # `podman info` has them in any order; its YAML begins lines with these words, its JSON quotes.
-    keys = re.findall(r"(?m)^\s{0,4}\"?(host|store|version|registries|networkBackend)\"?:", text)
-    return {"host"} < set(keys) or re.search(r"(?mi)^\s*podman version \d", text) is not None
+    words = re.findall(
+        r"(?m)(?:^\s{0,4}|\")(host|store|version|registries|networkBackend)\"?:", text
+    )
+    return {"host"} < set(words) or re.search(r"(?mi)^\s*podman version \d", text) is not None
 
 
 def read_info(text: str, name: str, notes: Notes) -> Host:
     """The host that a text of podman's describes."""
     host = Host(name)
-    if not re.search(r"(?m)^\s{0,4}\"?host\"?:", text):
+    if not re.search(r"(?m)(?:^\s{0,4}|\")host\"?:", text):
         for fact, form in _LINES.items():
             if match := form.search(text):
                 host.facts[fact] = match[1][:40]

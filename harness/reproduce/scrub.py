@@ -33,7 +33,7 @@ PUBLIC_NAMES: Final = re.compile(
 _OTHERS: Final = ("example.net", "example.org")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _NAME = rf"{_LABEL}(?:\.{_LABEL})*\.[A-Za-z][A-Za-z0-9-]{{0,22}}[A-Za-z0-9]"
-ADDRESS: Final = re.compile(rf"[A-Za-z0-9._%+=-]{{1,64}}@(?P<domain>{_NAME})")
+ADDRESS: Final = re.compile(rf"[A-Za-z0-9._+-]{{1,64}}@(?P<domain>{_NAME})")
 """A mail address."""
 _IN_LOGS: Final = tuple(
     re.compile(form)

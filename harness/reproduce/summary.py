@@ -56,7 +56,7 @@ def account(notes: Notes, scrub: Scrubber) -> str:
 
 def as_markdown(result: Result, scrub: Scrubber) -> str:
     """A comment for a thread; nothing of the reporter's can end a code block or begin a link."""
-    lines = [f"### Reproduction: {result.answer}", "", f"{_cell(scrub.text(result.why))}.", ""]
+    lines = [f"### Reproduction: {result.answer}", "", f"{_cell(scrub.text(result.why))}", ""]
     if result.machine:
         lines += [f"Deployed on {result.machine}; mail server: {result.image}.", ""]
     if result.held:
@@ -129,8 +129,9 @@ def as_json(result: Result, scrub: Scrubber) -> str:
 
 
 def _cell(text: str) -> str:
-    flat = shown(" ".join(text.split()), 400)
-    return re.sub(r"([\\`*_\[\]<>|#@!~])", r"\\\1", flat)
+    """Words as code: only so does a thread make no link, image or mention of them."""
+    flat = shown(" ".join(text.split()), 400).replace("`", "'").replace("|", r"\|")
+    return f"`{flat}`" if flat else ""
 
 
 def _block(text: str) -> list[str]:
