@@ -57,9 +57,8 @@ def read_info(text: str, name: str, notes: Notes) -> Host:
             if match := form.search(text):
                 host.facts[fact] = match[1][:40]
         return host
-    body = (
-        text[text.index("{") :] if re.match(r"\s*[^{\n]*\n?\s*\{", text) and "{" in text else text
-    )
+    # Of JSON, the command that was typed may stand above it.
+    body = text[text.index("{") :] if re.match(r"\s*([^{}:\n]*\n)?\s*\{", text) else text
     try:
         top = mapping(parse(body, name, notes))
     except NotYamlError as error:

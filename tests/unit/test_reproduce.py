@@ -312,7 +312,8 @@ def test_a_claim_that_is_none_says_what_would_be(text: str, near: str) -> None:
         ),
         ("postfix/smtpd[1]: connect from x.y.z[51.15.44.9]", []),
         (
-            "postfix/smtpd[1]: connect from a[10.89.0.2]\npostfix/smtpd[1]: connect from b[10.89.0.7]",
+            "postfix/smtpd[1]: connect from a[10.89.0.2]\n"
+            "postfix/smtpd[1]: connect from b[10.89.0.7]",
             [],
         ),
         (
