@@ -77,11 +77,11 @@ def read_compose(
         notes: takes what is said of it.
     """
     try:
-        raw = parse(text, name, notes)
+        raw = interpolated(parse(text, name, notes), dot_env, name, notes)
     except NotYamlError as error:
         notes.add("refused", name, str(error), decides=True)
         return None
-    top = mapping(interpolated(raw, dot_env, name, notes))
+    top = mapping(raw)
     for key in top:
         if key in ("include",):
             notes.add("refused", f"{name}: {key}", _TOP[key])

@@ -111,7 +111,7 @@ def plan(path: Path, asked: Asked) -> Plan:
         own = {name for name, fresh in made.scrub.domains.items() if fresh.endswith(DOMAIN)}
     made.claims = claims_of(list(asked.claims)) or list(report.stated.claims)
     if not made.claims:
-        made.claims = recognised(report.received[: limits.FILE], own | {DOMAIN}, "received")
+        made.claims = recognised(report.received[: limits.PROSE], own | {DOMAIN}, "received")
         for claim in made.claims:
             notes.add("matched", f"the report says: {claim}", "recognised in what was received")
     made.claims = made.claims[:MOST]

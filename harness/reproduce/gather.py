@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
+from harness.reproduce import limits
 from harness.reproduce.claim import Claim, Stated, parse_claim, read_claims
 from harness.reproduce.command_line import read_command
 from harness.reproduce.compose import read_compose
@@ -31,7 +32,6 @@ RECEIVED: Final = re.compile(r"(received|actual)\.(txt|md|log)", re.IGNORECASE)
 CLAIMS: Final = "claim.toml"
 BUNDLE: Final = ("report/claim.toml", "reproduction.md")
 """What a bundle of ours has: of one only the report in it is read again."""
-LONGEST: Final = 4 << 20
 
 
 @dataclass(slots=True)
@@ -81,11 +81,17 @@ def gather(files: Files, mode: str = "", launcher: str = "") -> Report:
     report = Report(files.notes, data)
     if CLAIMS in texts:
         report.stated = read_claims(texts[CLAIMS], CLAIMS)
-    threads = [(name, read_thread(text)) for name, text in texts.items() if _named(THREAD, name)]
+    threads = [
+        (name, read_thread(text[: limits.PROSE]))
+        for name, text in texts.items()
+        if _named(THREAD, name)
+    ]
     report.expected = _all(texts, EXPECTED) + "".join(t.expected for _, t in threads)
     report.received = _all(texts, RECEIVED) + "".join(t.received for _, t in threads)
     report.words = "\n".join(
-        text for name, text in texts.items() if _named(THREAD, name) or name.endswith(".log")
+        text[: limits.PROSE]
+        for name, text in texts.items()
+        if _named(THREAD, name) or name.endswith(".log")
     )
     report.words += report.expected + report.received
     said = launcher or report.stated.launcher
@@ -122,7 +128,9 @@ def _named(form: re.Pattern[str], name: str) -> bool:
 
 
 def _all(texts: dict[str, str], form: re.Pattern[str]) -> str:
-    return "".join(text + "\n" for name, text in texts.items() if _named(form, name))
+    return "".join(
+        text[: limits.PROSE] + "\n" for name, text in texts.items() if _named(form, name)
+    )
 
 
 def _host(report: Report, texts: dict[str, str], threads: list[tuple[str, Thread]]) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from harness.reproduce import limits
 from harness.reproduce.notes import Notes
-from harness.reproduce.safe_yaml import Value
+from harness.reproduce.safe_yaml import NotYamlError, Value
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]{0,100}"
 _FORM = re.compile(
@@ -18,7 +19,13 @@ _FORM = re.compile(
 )
 
 
-def interpolated(value: Value, known: Mapping[str, str], where: str, notes: Notes) -> Value:
+def interpolated(
+    value: Value,
+    known: Mapping[str, str],
+    where: str,
+    notes: Notes,
+    filled: list[int] | None = None,
+) -> Value:
     """A value with everything filled in, keys excepted.
 
     Args:
@@ -26,13 +33,19 @@ def interpolated(value: Value, known: Mapping[str, str], where: str, notes: Note
         known: the variables.
         where: the file's name.
         notes: takes what is not known.
+        filled: how many characters were filled in so far, alone in the list.
+
+    Raises:
+        NotYamlError: it grows to more than a file may have.
     """
+    filled = [0] if filled is None else filled
     if isinstance(value, dict):
         return {
-            key: interpolated(each, known, f"{where}: {key}", notes) for key, each in value.items()
+            key: interpolated(each, known, f"{where}: {key}", notes, filled)
+            for key, each in value.items()
         }
     if isinstance(value, list):
-        return [interpolated(each, known, where, notes) for each in value]
+        return [interpolated(each, known, where, notes, filled) for each in value]
     if not isinstance(value, str) or "$" not in value:
         return value
 
@@ -46,6 +59,11 @@ def interpolated(value: Value, known: Mapping[str, str], where: str, notes: Note
         if how.endswith("+"):
             return match["other"] if there is not None else ""
         if there is not None:
+            filled[0] += len(there)
+            if filled[0] > limits.YAML:
+                raise NotYamlError(
+                    f"more than {limits.YAML >> 10} KB where variables are filled in"
+                )
             return there
         if how.endswith("-"):
             return match["other"] or ""

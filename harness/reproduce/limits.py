@@ -24,6 +24,8 @@ YAML_NODES: Final = 20_000
 """Values in it, those counted again that an alias stands for."""
 YAML_DEPTH: Final = 24
 """Values within values."""
+PROSE: Final = 256 << 10
+"""Characters of what a reporter has written, of each file: what is searched for patterns."""
 LINE: Final = 4096
 """Characters of a line of an environment file, a Quadlet or the mail server's settings."""
 WORDS: Final = 500

@@ -9,8 +9,8 @@ from typing import Final
 from harness.reproduce.command_line import BEGIN
 from harness.reproduce.podman_info import looks_like_info
 
-_HEADING = re.compile(r"(?m)^(?:#{1,6}\s+|\*\*)(?P<title>[^\n*]{2,100}?)(?:\*\*)?:?\s*$")
-_FENCE = re.compile(r"(?ms)^[ \t]*(```+|~~~+)[^\n`]*\n(?P<body>.*?)^[ \t]*\1[ \t]*$")
+_HEADING = re.compile(r"(?m)^(?:#{1,6}[ \t]+|\*\*)(?P<title>[^\n*]{2,100}?)(?:\*\*)?:?[ \t]*$")
+_FENCE = re.compile(r"(?ms)^[ \t]*(`{3,6}|~{3,6})[^\n`]*\n(?P<body>.*?)^[ \t]*\1[ \t]*$")
 _EXPECTED: Final = re.compile(r"(?i)expect|should")
 _RECEIVED: Final = re.compile(
     r"(?i)what happened|actual|received|what (?:did )?you (?:see|get)|symptom|log output|\blogs?\b"
@@ -43,6 +43,9 @@ def read_thread(text: str) -> Thread:
     # A comment in a pasted file looks like a heading.
     hidden = _FENCE.sub(lambda m: re.sub(r"(?m)^#", "\x00", m[0]), text)
     headings = list(_HEADING.finditer(hidden))
+    if not headings:
+        thread.received = text
+        return thread
     ends = [*(match.start() for match in headings[1:]), len(hidden)]
     for match, end in zip(headings, ends, strict=True):
         body = hidden[match.end() : end].replace("\x00", "#").strip()

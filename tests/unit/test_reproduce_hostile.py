@@ -10,17 +10,20 @@ import tarfile
 import time
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
 
-from harness.reproduce import limits
+from harness.reproduce import limits, match
 from harness.reproduce.engine import Asked, Plan, plan
 from harness.reproduce.intake import ReportError, read_report
 from harness.reproduce.notes import Notes
+from harness.scenario_file import load_all
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
+ALL = cache(load_all)
 SERVICE = """\
 services:
   mailserver:
@@ -36,6 +39,11 @@ Image=docker.io/mailserver/docker-mailserver:14.0
 PublishPort=25:25
 """
 RUN = "podman run -d --name dms -h mail.victim.de -p 25:25 {} docker-mailserver:14 {}\n"
+
+
+@pytest.fixture(autouse=True)
+def _scenarios_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(match, "load_all", ALL)
 
 
 def planned(path: Path) -> Plan:
@@ -174,6 +182,44 @@ def test_a_yaml_bomb_is_refused_in_no_time(tmp_path: Path, text: str, why: str) 
     assert time.monotonic() - began < 10
     assert why in said(made, "refused")
     assert not made.table
+
+
+def test_what_is_filled_in_does_not_grow_without_end(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"A={'x' * 4000}\n")
+    (tmp_path / "compose.yaml").write_text(f"{SERVICE}    labels: ['{'${A}' * 20_000}']\n")
+    assert "filled in" in said(planned(tmp_path), "refused")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a." * 500_000,
+        "a-" * 500_000,
+        "`" * 900_000,
+        "".join("`" * n + "\n" for n in range(3, 1300)),
+        "# " + " " * 900_000 + "x",
+        "#\n" * 450_000,
+        "::" * 450_000,
+        "1.1.1." * 150_000,
+        "x@" * 450_000,
+        "nc " * 300_000,
+        "-----BEGIN PRIVATE KEY-----" * 30_000,
+        "PASSWORD_" * 100_000,
+        "AUTH PLAIN " * 90_000,
+        "open relay " * 80_000,
+        "sudo -a " * 110_000,
+        "{A}" * 300_000,
+    ],
+    ids=lambda text: repr(text[:12]),
+)
+def test_no_text_keeps_a_pattern_busy(tmp_path: Path, text: str) -> None:
+    (tmp_path / "compose.yaml").write_text(SERVICE)
+    for name in ("received.txt", "report.md"):
+        (tmp_path / name).write_text(text[: limits.FILE - 1])
+    began = time.monotonic()
+    made = planned(tmp_path)
+    made.sent()
+    assert time.monotonic() - began < 20
 
 
 # In Quadlets
