@@ -12,13 +12,13 @@ VENV := .venv/bin
 PYTEST := $(VENV)/pytest --mailserver='$(MAILSERVER)'
 CORES := $(shell nproc)
 
-.PHONY: run test test-vagrant setup venv box lint unit deployments integration vagrant vagrant-tools bench bench-machines clean
+.PHONY: run test test-vagrant setup venv box lint unit browser deployments integration vagrant vagrant-tools bench bench-machines clean
 
 run: $(if $(filter vagrant,$(MACHINE)),vagrant-tools,setup)
 	$(PYTEST) --machine '$(MACHINE)' -k '$(K)' $(if $(N),-n $(N))
 
 # One after the other: each keeps all cores busy by itself.
-test: lint unit deployments integration vagrant
+test: lint unit browser deployments integration vagrant
 
 setup: venv
 	$(VENV)/dms-harness setup --mailserver '$(MAILSERVER)'
@@ -33,6 +33,10 @@ lint: venv
 
 unit: venv
 	$(PYTEST) tests/unit -q -n $(CORES)
+
+browser: venv
+	sh harness/setup.sh browser
+	$(PYTEST) tests/browser -q
 
 deployments: setup
 	$(PYTEST) tests/deployments -q -n auto

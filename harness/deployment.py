@@ -142,7 +142,13 @@ class Deployment:
             reachable = self.scenario.reachable
             checks = self.scenario.settings.checks
             self.observations.record(
-                "scenario", "reachable", str(len(reachable)), vantages=reachable, checks=checks
+                "scenario",
+                "reachable",
+                str(len(reachable)),
+                vantages=reachable,
+                checks=checks,
+                relays_from=sorted(self.scenario.relays_from),
+                why=self.scenario.settings.expect.why,
             )
             if self.scenario.is_first:
                 with self.phase("look before"):

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Install what the harness needs: system packages by apt or dnf, Python packages into .venv.
 # Run by `make`; quick where everything is there. Asks sudo for a password only if it must.
-#   $1 "box" for what making a Vagrant box takes as well, "vagrant" for Vagrant and libvirt too
+#   $1 "box" for what making a Vagrant box takes as well, "vagrant" for Vagrant and libvirt too,
+#      "browser" for what shows and checks the HTML report
 set -eu
 cd "$(dirname "$0")/.."
 started=$(date +%s)
@@ -39,6 +40,17 @@ mke2fs e2fsprogs e2fsprogs
 xz xz-utils xz"
     ;;
 esac
+groups=
+if [ "${1-}" = browser ]; then
+    groups="--group browser"
+    # Ubuntu's package of that name is a wrapper for a snap; another Chromium in PATH will do.
+    browser=chromium
+    for name in chromium chromium-browser google-chrome google-chrome-stable; do
+        command -v "$name" >/dev/null && browser=$name && break
+    done
+    needed="$needed
+$browser chromium chromium"
+fi
 if [ "${1-}" = vagrant ]; then
     for driver in /usr/lib/*/libvirt/connection-driver /usr/lib64/libvirt/connection-driver; do
         [ -d "$driver" ] && break
@@ -92,6 +104,7 @@ if ! .venv/bin/uv --version >/dev/null 2>&1; then
         die "uv cannot be installed" "is a Python package index reachable?"
 fi
 # The system's certificates: a mirror or a proxy of one's own is trusted there.
-UV_SYSTEM_CERTS=true .venv/bin/uv sync --quiet --frozen --inexact --compile-bytecode ||
+# shellcheck disable=SC2086 # nothing, or two words
+UV_SYSTEM_CERTS=true .venv/bin/uv sync --quiet --frozen --inexact --compile-bytecode $groups ||
     die "the Python packages of uv.lock cannot be installed" "is a Python package index reachable?"
 say "system and Python packages are there"
