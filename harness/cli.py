@@ -17,6 +17,7 @@ COMMANDS = (
     "matrix",
     "claims",
     "findings",
+    "report",
     "diff",
     "reproduce",
     "guide",

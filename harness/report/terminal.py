@@ -104,7 +104,7 @@ def _print_tables(
                 _ports(facts),
                 *places,
                 Text(f"{_seconds(facts):.1f}"),
-                _finding(facts),
+                finding(facts),
             ]
         )
     names = max(
@@ -202,11 +202,11 @@ def _addresses(facts: Sequence[Fact]) -> dict[str, set[str]]:
     for fact in _of(facts, "client_address"):
         if fact["subject"] == "smtp":
             place, _, family = str(fact["vantage"]).rpartition("_v")
-            seen[place.partition("_")[0]].add(_named(fact["outcome"], place, family))
+            seen[place.partition("_")[0]].add(named(fact["outcome"], place, family))
     return seen
 
 
-def _named(address: str, place: str, family: str) -> str:
+def named(address: str, place: str, family: str) -> str:
     """`own` for the client's real address, `machine` for the machine's, else as it is."""
     digit: Family = 4 if family == "4" else 6
     own = {client.place: client.addresses[digit] for client in CLIENTS}
@@ -221,7 +221,7 @@ def _named(address: str, place: str, family: str) -> str:
     return "link-local" if link_local else address
 
 
-def _finding(facts: Sequence[Fact]) -> Text:
+def finding(facts: Sequence[Fact]) -> Text:
     """What a variant is there to show."""
     checks = [fact["evidence"]["checks"] for fact in _of(facts, "scenario")]
     if any(fact["outcome"] == "failed" for fact in _of(facts, "deployment")):

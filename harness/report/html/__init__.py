@@ -1,0 +1,1 @@
+"""One file in HTML with everything that was observed, for people who read a run afterwards."""

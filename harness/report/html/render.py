@@ -1,0 +1,116 @@
+"""The report as one file: templates, style and script in it, and nothing that it would load."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.report.claims import MARKS, ON_STAND_IN
+from harness.report.html import path, verdicts
+from harness.report.html.facts import ReportError
+from harness.report.html.matrices import GLYPHS
+from harness.report.wording import aside, counted, examples, place, shown
+
+if TYPE_CHECKING:
+    from harness.report.html.model import Report
+
+TEMPLATES = Path(__file__).parent / "templates"
+LONGEST = 4000
+"""Characters of one value that stand on the page itself; observations are there as a whole."""
+EXAMPLES = 6
+"""Observations that are shown for a case of a claim."""
+
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069"
+    "\ud800-\udfff\ufeff\ufffe\uffff]"
+)
+"""What no reader sees, what no file can hold, and what makes text look like other text."""
+
+
+def clean(value: Any) -> Any:
+    """A value as text that is safe to look at: no control characters, no surrogates, not endless.
+
+    Jinja2 gives it every value before it is escaped.
+    """
+    if isinstance(value, Markup):
+        return value
+    text = str(value)
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST]}… and {len(text) - LONGEST} characters more"
+    return _UNSEEN.sub(_visible, text)
+
+
+def _visible(found: re.Match[str]) -> str:
+    code = ord(found.group())
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "\u2421" if code == 0x7F else f"⟨U+{code:04X}⟩"
+
+
+def as_html(report: Report) -> str:
+    """The whole page."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        finalize=clean,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "anchor": _anchor,
+        "cut": path.cut,
+        "many": _many,
+        "tally": verdicts.counted,
+        "thousands": "{:,}".format,
+    }
+    template = environment.get_template("page.html.j2")
+    return template.render(
+        report=report,
+        glyphs=GLYPHS,
+        marks={holds: mark for holds, (mark, _) in MARKS.items()},
+        on_stand_in=ON_STAND_IN,
+        unknown=path.UNKNOWN,
+        line=path.LINE,
+        padding=path.PADDING,
+        case_counted=counted,
+        case_examples=lambda result: [
+            (seen, place(seen), shown(seen, result), aside(seen, result))
+            for seen in examples(result, EXAMPLES)
+        ],
+        raw=lambda name: Markup((TEMPLATES / name).read_text(encoding="utf-8")),  # noqa: S704
+        packed=lambda deployment: Markup(deployment.packed),  # noqa: S704 # base64
+    )
+
+
+def write(report: Report, file: Path) -> None:
+    """Write the page into a file, as a whole or not at all.
+
+    Raises:
+        ReportError: it cannot be written there.
+    """
+    page = as_html(report).encode("utf-8")
+    try:
+        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".report-", delete=False) as made:
+            made.write(page)
+        unfinished = Path(made.name)
+        unfinished.chmod(0o644)
+        unfinished.replace(file)
+    except OSError as error:
+        raise ReportError(
+            f"{file}: the report cannot be written: {error.strerror or error}",
+            "name another place with --output",
+        ) from None
+
+
+def _anchor(deployed: Any, report: Report) -> str:
+    return report.anchors[id(deployed)]
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("" if number == 1 else "s")

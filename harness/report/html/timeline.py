@@ -1,0 +1,93 @@
+"""When each phase of each deployment was: what a run's time is spent on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from harness.report.html.facts import Deployed
+from harness.report.terminal import PHASES
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A phase: its name, its seconds, and where it lies in the run, in percent of the run."""
+
+    name: str
+    seconds: float
+    left: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A deployment's phases, in the order in which they began."""
+
+    deployed: Deployed
+    bars: Sequence[Bar]
+
+    @property
+    def seconds(self) -> float:
+        """How long they took together."""
+        return sum(bar.seconds for bar in self.bars)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A run's time: its name, its length in seconds, its deployments as they began."""
+
+    run: str
+    seconds: float
+    lines: Sequence[Line]
+
+    @property
+    def phases(self) -> list[str]:
+        """The names of the phases, in the order in which a deployment goes through them."""
+        named = dict.fromkeys(bar.name for line in self.lines for bar in line.bars)
+        known = [name for name in PHASES if name in named]
+        return known + [name for name in named if name not in known]
+
+    @property
+    def ticks(self) -> list[tuple[float, str]]:
+        """Where the axis has marks, in percent, and what stands there."""
+        steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+        step = next((step for step in steps if self.seconds / step <= 8), 7200)
+        marks = range(0, int(self.seconds) + 1, step)
+        return [(100 * mark / self.seconds, _clock(mark)) for mark in marks]
+
+
+def timelines(deployments: Iterable[Deployed]) -> list[Timeline]:
+    """A timeline for each run in which phases were observed."""
+    runs: dict[str, list[Deployed]] = {}
+    for each in deployments:
+        if each.of("phase"):
+            runs.setdefault(each.run, []).append(each)
+    return [_timeline(run, of) for run, of in runs.items()]
+
+
+def _timeline(run: str, deployments: Sequence[Deployed]) -> Timeline:
+    spans = {
+        id(each): [
+            (float(fact["at"]) - seconds, float(fact["at"]), str(fact["subject"]), seconds)
+            for fact in each.of("phase")
+            for seconds in [float(fact["evidence"].get("seconds") or 0)]
+        ]
+        for each in deployments
+    }
+    begin = min(span[0] for of in spans.values() for span in of)
+    whole = max(span[1] for of in spans.values() for span in of) - begin or 1.0
+    lines = [
+        Line(
+            each,
+            [
+                Bar(name, seconds, 100 * (start - begin) / whole, 100 * seconds / whole)
+                for start, _, name, seconds in sorted(spans[id(each)])
+            ],
+        )
+        for each in deployments
+    ]
+    return Timeline(run, whole, sorted(lines, key=lambda line: line.bars[0].left))
+
+
+def _clock(seconds: int) -> str:
+    return f"{seconds // 60}:{seconds % 60:02}" if seconds >= 60 else f"{seconds} s"

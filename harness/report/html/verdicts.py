@@ -1,0 +1,99 @@
+"""What the tests of a run said: written at its end, read for its report."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.report.html.facts import name_of
+
+FILE = "tests.jsonl"
+OUTCOMES = ("failed", "error", "passed", "skipped", "xfailed", "xpassed")
+"""Pytest's words for what becomes of a test, those that one looks for first."""
+LONGEST = 20_000
+"""Characters of a message that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A test's end.
+
+    Attributes:
+        nodeid: pytest's name of it.
+        outcome: one of `OUTCOMES`.
+        seconds: how long it took.
+        message: why it failed or was skipped, or nothing.
+    """
+
+    nodeid: str
+    outcome: str
+    seconds: float = 0.0
+    message: str = ""
+
+    @property
+    def scenario(self) -> str:
+        """The scenario variant that it is about, or nothing."""
+        return "-".join(self.nodeid.partition("[")[2].rstrip("]").split("-")[:2])
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether somebody must look at it."""
+        return self.outcome in ("failed", "error")
+
+
+def ended(stats: Mapping[str, Iterable[Any]]) -> list[Judged]:
+    """The tests of a terminal reporter's `stats`, in the order of `OUTCOMES`."""
+    return [
+        Judged(
+            str(report.nodeid),
+            outcome,
+            round(float(getattr(report, "duration", 0.0)), 3),
+            _message(report)[:LONGEST] if outcome != "passed" else "",
+        )
+        for outcome in OUTCOMES
+        for report in stats.get(outcome, ())
+    ]
+
+
+def _message(report: Any) -> str:
+    said = report.longrepr
+    if isinstance(said, tuple):  # of a skipped test: file, line, reason
+        return str(said[2])
+    crash = getattr(said, "reprcrash", None)
+    return str(crash.message if crash else said or "")
+
+
+def write(tests: Iterable[Judged], run: Path) -> None:
+    """Write them into a run's folder."""
+    lines = (json.dumps(asdict(test)) + "\n" for test in tests)
+    (run / FILE).write_text("".join(lines), encoding="utf-8")
+
+
+def read(runs: Sequence[Path]) -> dict[str, list[Judged]]:
+    """The tests of those runs that have a record of them, by the run's name (see `name_of`)."""
+    found = {}
+    for run in runs:
+        if (run / FILE).is_file():
+            text = (run / FILE).read_text(encoding="utf-8", errors="backslashreplace")
+            lines = [line for line in text.split("\n") if line.endswith("}")]
+            found[name_of(run, runs)] = [_test(json.loads(line)) for line in lines]
+    return found
+
+
+def _test(given: Mapping[str, Any]) -> Judged:
+    return Judged(
+        str(given["nodeid"]),
+        str(given["outcome"]),
+        float(given.get("seconds") or 0),
+        str(given.get("message") or ""),
+    )
+
+
+def counted(tests: Sequence[Judged]) -> list[tuple[str, int]]:
+    """How many tests had which outcome."""
+    counts = Counter(test.outcome for test in tests)
+    return [(outcome, counts[outcome]) for outcome in OUTCOMES if counts[outcome]]
