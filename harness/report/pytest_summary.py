@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.errors import HarnessError
+from harness.report.html.at_end import write_report
 
 if TYPE_CHECKING:
     from harness.pytest_run import Run
@@ -36,6 +37,7 @@ def summarize(reporter: Any, exitstatus: int, run: Run) -> None:
         claims = _sum_up_claims(reporter, run)
         if claims and verbosity >= 0:
             reporter.write_line(claims)
+        write_report(reporter, run)
         if run.has_session and run.session.proof:
             reporter.write_line(f"host: {run.session.proof}", green=True)
         if path := os.environ.get("GITHUB_STEP_SUMMARY"):

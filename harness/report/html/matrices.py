@@ -48,7 +48,7 @@ RELAY = {
     "silent": "nothing answers there",
     "unobserved": "not observed",
 }
-ALARMING = ("open", "surplus", "none", "some", "closed", "relayed", "unclear")
+ALARMING = ("open", "surplus", "none", "some", "closed", "unclear")
 """States that somebody should look at, the worst first."""
 
 

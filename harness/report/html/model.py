@@ -186,9 +186,13 @@ class Report:
     def machines(self) -> list[tuple[str, dict[str, int]]]:
         """Facts about the machines: what each was → on how many of them."""
         facts = dict.fromkeys(
-            str(fact["subject"]) for each in self.deployments for fact in each.deployed.of("machine")
+            str(fact["subject"])
+            for each in self.deployments
+            for fact in each.deployed.of("machine")
         )
-        return [(fact, self._outcomes("machine", fact)) for fact in facts if fact not in HIDDEN_FACTS]
+        return [
+            (fact, self._outcomes("machine", fact)) for fact in facts if fact not in HIDDEN_FACTS
+        ]
 
     @property
     def not_shown(self) -> str:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.addresses import INSIDE
+from harness.addresses import INSIDE, PEERS
 from harness.report.html.facts import Deployed, by_place
 from harness.report.terminal import named
 
@@ -43,6 +43,7 @@ class Lane:
         target: what they connect to.
         local: the container's own address on these connections.
         logged: what Postfix logs.
+        through: whether it goes by the machine's port, and what listens there.
         fate: what becomes of the client's address, a key of `FATES`.
         top: where the lane begins, in pixels.
         height: its height, in pixels.
@@ -53,6 +54,7 @@ class Lane:
     target: str
     local: str
     logged: Sequence[str]
+    through: bool
     fate: str
     top: int
     height: int
@@ -170,6 +172,7 @@ def _lanes(deployed: Deployed) -> list[Lane]:
                 _one([str(each.get("target") or UNKNOWN) for each in evidence]),
                 _one([local[vantage] for vantage in vantages if vantage in local]),
                 logged,
+                place not in PEERS,
                 _fate(place, name),
                 top,
                 height,

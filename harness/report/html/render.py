@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from harness.report.claims import MARKS, ON_STAND_IN
 from harness.report.html import path, verdicts
@@ -66,6 +66,7 @@ def as_html(report: Report) -> str:
         "anchor": _anchor,
         "cut": path.cut,
         "many": _many,
+        "soft": _soft,
         "tally": verdicts.counted,
         "thousands": "{:,}".format,
     }
@@ -110,6 +111,11 @@ def write(report: Report, file: Path) -> None:
 
 def _anchor(deployed: Any, report: Report) -> str:
     return report.anchors[id(deployed)]
+
+
+def _soft(name: str) -> Markup:
+    """A name that may be broken after its underscores."""
+    return Markup("_<wbr>").join(escape(clean(part)) for part in str(name).split("_"))
 
 
 def _many(number: int, what: str) -> str:
