@@ -164,7 +164,7 @@ def _lanes(deployed: Deployed) -> list[Lane]:
         clients = [str(each.get("source") or "address not noted") for each in evidence]
         logged = [str(facts[vantage]["outcome"]) for vantage in vantages]
         clients, logged = _listed(clients), _listed(logged)
-        height = max(len(clients) + 1, len(logged)) * LINE + 2 * PADDING
+        height = (max(len(clients), len(logged)) + 1) * LINE + 2 * PADDING
         lanes.append(
             Lane(
                 f"{place} IPv{family}",
