@@ -20,7 +20,7 @@ Visit = Callable[..., "Opened"]
 @pytest.mark.parametrize("colours", ["light", "dark"])
 def test_axe_finds_no_violations(visit: Visit, sample: Path, colours: str, width: int) -> None:
     opened = visit(sample, width=width, color_scheme=colours)
-    for name in ("compose-permit_container", "pasta_quadlet-permit_unset", "guide-as_written"):
+    for name in ("compose-permit_container", "guide-as_written"):
         opened.open(name).locator(".seen summary").first.click()
     failing = opened.open("compose-permit_none")
     failing.locator("details.test summary").click()
@@ -33,9 +33,9 @@ def test_axe_finds_no_violations(visit: Visit, sample: Path, colours: str, width
 
 def test_axe_would_find_a_violation(visit: Visit, sample: Path) -> None:
     opened = visit(sample)
+    assert Axe().run(opened.page).violations_count == 0
     opened.page.evaluate("document.querySelector('#words').labels[0].remove()")
-    found = [each["id"] for each in Axe().run(opened.page).response["violations"]]
-    assert found == ["label"]
+    assert "label" in [each["id"] for each in Axe().run(opened.page).response["violations"]]
 
 
 def test_the_keyboard_is_enough(visit: Visit, sample: Path) -> None:

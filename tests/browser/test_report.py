@@ -145,7 +145,7 @@ def test_is_readable_without_javascript(visit: Visit, sample: Path) -> None:
     page = visit(sample, java_script_enabled=False).page
     expect(page.locator("#relay td.s-open")).to_be_visible()
     expect(page.locator("#ports td.s-none")).to_be_visible()
-    expect(page.get_by_text("Without JavaScript the observations")).to_be_visible()
+    expect(page.locator("noscript p")).to_be_visible()
     expect(page.locator("form.filter")).to_be_hidden()
     expect(page.locator("#theme")).to_be_hidden()
     deployment = page.locator('details.deployment[data-name="compose-permit_none"]')

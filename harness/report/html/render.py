@@ -96,10 +96,11 @@ def write(report: Report, file: Path) -> None:
         ReportError: it cannot be written there.
     """
     page = as_html(report).encode("utf-8")
+    unfinished: Path | None = None
     try:
         with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".report-", delete=False) as made:
+            unfinished = Path(made.name)
             made.write(page)
-        unfinished = Path(made.name)
         unfinished.chmod(0o644)
         unfinished.replace(file)
     except OSError as error:
@@ -107,6 +108,9 @@ def write(report: Report, file: Path) -> None:
             f"{file}: the report cannot be written: {error.strerror or error}",
             "name another place with --output",
         ) from None
+    finally:
+        if unfinished is not None:
+            unfinished.unlink(missing_ok=True)
 
 
 def _anchor(deployed: Any, report: Report) -> str:
