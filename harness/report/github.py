@@ -11,7 +11,7 @@ import pytest
 
 from harness.report.failures import in_words, pasteable
 from harness.report.pytest_summary import applicability
-from harness.report.terminal import NOT_SHOWN, PLACES, Fact, _addresses, _finding, _ports, read
+from harness.report.terminal import NOT_SHOWN, PLACES, Fact, _addresses, _ports, finding, read
 
 if TYPE_CHECKING:
     from harness.pytest_run import Run
@@ -86,7 +86,7 @@ def table(by_scenario: Mapping[str, Sequence[Fact]]) -> list[str]:
     for scenario, facts in sorted(by_scenario.items()):
         addresses = _addresses(facts)
         places = [", ".join(sorted(addresses.get(place, {"–"}))) for place in PLACES]
-        lines.append(_row([scenario, _ports(facts).plain, *places, _finding(facts).plain]))
+        lines.append(_row([scenario, _ports(facts).plain, *places, finding(facts).plain]))
     return lines
 
 
