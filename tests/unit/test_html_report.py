@@ -172,6 +172,16 @@ def test_path_without_what_was_not_observed(tmp_path: Path) -> None:
     assert {path.forwarder, path.listens, path.container, path.networks} == {"not observed"}
 
 
+def test_saved_files_are_named(tmp_path: Path) -> None:
+    deployed(tmp_path, "demo-first")
+    deployed(tmp_path, "..")
+    (tmp_path / "demo-first").mkdir()
+    (tmp_path / "demo-first" / "mail.log").touch()
+    made = report(tmp_path)
+    assert [each.files for each in made.deployments] == [[], ["mail.log"]]
+    assert "in the run's folder: mail.log" in as_html(made)
+
+
 def test_timeline_is_in_the_runs_own_time(tmp_path: Path) -> None:
     seen = Observations("demo-first", tmp_path / "observations.jsonl")
     seen.record("phase", "boot", "ended", seconds=2.0)

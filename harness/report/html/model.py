@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from harness.claims_verdict import STAND_IN, ClaimVerdict, Verdict, deployments,
 from harness.observations import Observation
 from harness.report.claims import Ledger
 from harness.report.html import matrices, verdicts
-from harness.report.html.facts import Deployed, read
+from harness.report.html.facts import Deployed, name_of, read
 from harness.report.html.matrices import ALARMING, Cell, Matrix
 from harness.report.html.path import Path, path_of
 from harness.report.html.timeline import Timeline, timelines
@@ -26,6 +27,8 @@ from harness.report.terminal import NOT_SHOWN, finding, grouped
 
 HIDDEN_FACTS = ("host_key",)
 """Facts about a machine that nobody reads."""
+NAME = re.compile(r"[\w-]+")
+"""Scenario variants whose names are safe to look for in a run's folder."""
 COLUMNS = ("kind", "subject", "vantage", "outcome", "at", "evidence")
 """What the page gets of an observation, in this order."""
 
@@ -40,6 +43,7 @@ class Deployment:
         cells: those of both matrices, by the kind of observation.
         tests: what the tests said; None where that is not known.
         is_named_by_run: whether the page has several runs.
+        files: the names of the files that were saved when something failed.
     """
 
     number: int
@@ -47,6 +51,7 @@ class Deployment:
     cells: dict[str, Sequence[Cell]]
     tests: Sequence[Judged] | None
     is_named_by_run: bool
+    files: Sequence[str] = ()
 
     @property
     def anchor(self) -> str:
@@ -254,15 +259,30 @@ def report_of(runs: Sequence[File], claims_file: File | None) -> Report:
         for row in matrix.rows:
             cells[id(row.deployed)][matrix.kind] = row.cells
     said = verdicts.read(runs)
+    folders = {name_of(run, runs): run for run in runs}
     several = len({each.run for each in observed}) > 1
     made = [
-        Deployment(number, each, cells[id(each)], _tests_of(each, said), several)
+        Deployment(
+            number,
+            each,
+            cells[id(each)],
+            _tests_of(each, said),
+            several,
+            _files(folders[each.run], each.scenario),
+        )
         for number, each in enumerate(observed, 1)
     ]
     every = [test for of in said.values() for test in of] if said else None
     names = list(dict.fromkeys(each.run for each in observed))
     ledger = _ledger(observed, claims_file)
     return Report(names, made, reach, relay, timelines(observed), ledger, every)
+
+
+def _files(run: File, scenario: str) -> list[str]:
+    """What lies in a deployment's folder of evidence, where its name can be one."""
+    if not NAME.fullmatch(scenario) or not (run / scenario).is_dir():
+        return []
+    return sorted(file.name for file in (run / scenario).iterdir())
 
 
 def _tests_of(deployed: Deployed, said: dict[str, list[Judged]]) -> list[Judged] | None:

@@ -14,6 +14,7 @@ from harness.report.claims import MARKS, ON_STAND_IN
 from harness.report.html import path, verdicts
 from harness.report.html.facts import ReportError
 from harness.report.html.matrices import GLYPHS
+from harness.report.html.timeline import colour
 from harness.report.wording import aside, counted, examples, place, shown
 
 if TYPE_CHECKING:
@@ -64,12 +65,14 @@ def as_html(report: Report) -> str:
     )
     environment.filters |= {
         "anchor": _anchor,
+        "colour": colour,
         "cut": path.cut,
         "many": _many,
         "soft": _soft,
         "tally": verdicts.counted,
         "thousands": "{:,}".format,
     }
+    by_scenario = {each.deployed.scenario: each.anchor for each in report.deployments}
     template = environment.get_template("page.html.j2")
     return template.render(
         report=report,
@@ -81,7 +84,12 @@ def as_html(report: Report) -> str:
         padding=path.PADDING,
         case_counted=counted,
         case_examples=lambda result: [
-            (seen, place(seen), shown(seen, result), aside(seen, result))
+            (
+                by_scenario.get(seen.observation.scenario),
+                place(seen),
+                shown(seen, result),
+                aside(seen, result),
+            )
             for seen in examples(result, EXAMPLES)
         ],
         raw=lambda name: Markup((TEMPLATES / name).read_text(encoding="utf-8")),  # noqa: S704

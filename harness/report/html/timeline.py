@@ -8,6 +8,16 @@ from dataclasses import dataclass
 from harness.report.html.facts import Deployed
 from harness.report.terminal import PHASES
 
+COLOURED = (*PHASES, "look after", "disturb")
+"""Phases whose colours are always the same ones."""
+COLOURS = 10
+
+
+def colour(phase: str) -> int:
+    """The number of a phase's colour; other phases share those."""
+    known = phase in COLOURED
+    return (COLOURED.index(phase) if known else sum(map(ord, phase))) % COLOURS
+
 
 @dataclass(frozen=True, slots=True)
 class Bar:
@@ -44,7 +54,7 @@ class Timeline:
     def phases(self) -> list[str]:
         """The names of the phases, in the order in which a deployment goes through them."""
         named = dict.fromkeys(bar.name for line in self.lines for bar in line.bars)
-        known = [name for name in PHASES if name in named]
+        known = [name for name in COLOURED if name in named]
         return known + [name for name in named if name not in known]
 
     @property
