@@ -63,9 +63,9 @@ def test_the_keyboard_is_enough(visit: Visit, sample: Path) -> None:
     evidence = deployment.locator(".seen summary").first
     until_focused(opened, evidence)
     page.keyboard.press("Enter")
-    expect(deployment.locator(".seen pre").first).to_be_visible()
+    expect(deployment.locator(".seen dd").first).to_be_visible()
     page.keyboard.press("Space")
-    expect(deployment.locator(".seen pre").first).to_be_hidden()
+    expect(deployment.locator(".seen dd").first).to_be_hidden()
 
 
 def test_focus_is_seen(visit: Visit, sample: Path) -> None:

@@ -44,9 +44,9 @@ def test_every_observation_has_its_evidence_one_click_away(visit: Visit, sample:
     deployment = visit(sample).open("compose-permit_container")
     expect(deployment.locator(".seen tbody tr")).to_have_count(int_of(deployment))
     row = deployment.locator(".seen tbody tr", has_text="client_address").first
-    expect(row.locator("pre").first).to_be_hidden()
+    expect(row.locator("dd").first).to_be_hidden()
     row.locator("summary").click()
-    expect(row.locator("pre").first).to_be_visible()
+    expect(row.locator("dd").first).to_be_visible()
     expect(row).to_contain_text("NOQUEUE: reject: RCPT from mail.example.com[10.89.0.2]: 550")
 
 

@@ -1,6 +1,7 @@
 "use strict";
 (() => {
   const PAGE = 200;      // rows that are drawn at once
+  const SHORT = 300;     // characters of a value that needs no box of its own
   const LONGEST = 20000; // characters of one value that are drawn at once
   const FIRST = ["line", "reply", "why", "error", "text", "greeting", "log"];
   const UNSEEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]/gu;
@@ -144,6 +145,10 @@
       add(list, "dt", key);
       const text = flat(value);
       const where = add(list, "dd");
+      if (text.length <= SHORT && !text.includes("\n")) {
+        add(where, "code", text);
+        continue;
+      }
       const shown = add(where, "pre", text.slice(0, LONGEST), { tabindex: "0" });
       if (text.length > LONGEST) {
         const more = add(where, "button", `Show all ${text.length.toLocaleString("en")} characters`,
