@@ -139,16 +139,9 @@ class Deployment:
                 self.machine.wait_until_up()
             for fact, value in facts.of_machine(self.machine).items():
                 self.observations.record("machine", fact, value)
-            reachable = self.scenario.reachable
-            checks = self.scenario.settings.checks
+            noted = self.scenario.noted
             self.observations.record(
-                "scenario",
-                "reachable",
-                str(len(reachable)),
-                vantages=reachable,
-                checks=checks,
-                relays_from=sorted(self.scenario.relays_from),
-                why=self.scenario.settings.expect.why,
+                "scenario", "reachable", str(len(noted["vantages"])), None, **noted
             )
             if self.scenario.is_first:
                 with self.phase("look before"):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from harness.addresses import CLIENTS, MACHINE, vantages_of
 from harness.scenario_parts import (
@@ -159,6 +160,21 @@ class Scenario:
             own["localhost"] = "127.0.0.1" if digit == 4 else "::1"
             return own[place], rule.why
         return rule.is_, rule.why
+
+    @property
+    def noted(self) -> dict[str, Any]:
+        """What a run's record says is expected, for whoever reads it without the scenario.
+
+        Returns:
+            `vantages`, from which the ports answer; `checks`, what the variant shows;
+            `relays_from`, those of them from which anybody may relay; `why`, the reason.
+        """
+        return {
+            "vantages": self.reachable,
+            "checks": self.settings.checks,
+            "relays_from": [one for one in self.reachable if one in self.relays_from],
+            "why": self.settings.expect.why,
+        }
 
     def files(self, name: str) -> dict[str, Path]:
         """The files behind a name of `place`: its own, and those that only the base has.

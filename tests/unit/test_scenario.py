@@ -714,3 +714,20 @@ def test_events_are_steps_by_name_and_seen_rows_have_names_that_k_selects(tmp_pa
     )
     assert [str(seen) for seen in second.settings.seen] == ["socket", "mail_server_after_kill_it"]
     assert second.settings.seen[1].subject == "mail server after kill it"
+
+
+def test_what_a_record_notes_of_expectations_is_what_tests_hold_it_against() -> None:
+    scenarios = {each.id: each for each in load_all(Path(__file__).parents[2] / "scenarios")}
+    container = scenarios["rootless_compose-permit_container"].noted
+    assert set(container["relays_from"]) == {
+        vantage for word in ("outside", "inside") for vantage in vantages_of(word)
+    }
+    assert "container's own address" in container["why"]
+    assert container["checks"] == "matrix"
+    assert scenarios["rootless_compose-permit_unset"].noted["relays_from"] == []
+    # Where nothing answers nobody can relay, whatever the expectation's words stand for.
+    for scenario in scenarios.values():
+        noted = scenario.noted
+        assert noted["vantages"] == scenario.reachable
+        assert set(noted["relays_from"]) == scenario.relays_from & set(scenario.reachable)
+    assert any(each.relays_from - set(each.reachable) for each in scenarios.values())
