@@ -37,7 +37,7 @@ def summarize(reporter: Any, exitstatus: int, run: Run) -> None:
         claims = _sum_up_claims(reporter, run)
         if claims and verbosity >= 0:
             reporter.write_line(claims)
-        write_report(reporter, run)
+        write_report(reporter, run, verbosity >= 0)
         if run.has_session and run.session.proof:
             reporter.write_line(f"host: {run.session.proof}", green=True)
         if path := os.environ.get("GITHUB_STEP_SUMMARY"):

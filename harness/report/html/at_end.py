@@ -11,7 +11,7 @@ NAME = "report.html"
 """The file in the run's folder."""
 
 
-def write_report(reporter: Any, run: Run) -> None:
+def write_report(reporter: Any, run: Run, tell: bool = True) -> None:
     """Write what the tests said and the report into a run's folder; nothing without observations.
 
     Whatever goes wrong is told in a line, and changes nothing about how the run ends.
@@ -19,6 +19,7 @@ def write_report(reporter: Any, run: Run) -> None:
     Args:
         reporter: pytest's terminal reporter.
         run: the run, which is over.
+        tell: whether to say where it is; what goes wrong is said in any case.
     """
     from harness.claims import FILE
     from harness.report.claims import OBSERVATIONS
@@ -39,4 +40,5 @@ def write_report(reporter: Any, run: Run) -> None:
         why = str(error).partition("\n")[0] or repr(error)
         reporter.write_line(f"report: not written: {type(error).__name__}: {why}", red=True)
         return
-    reporter.write_line(f"report: {file}")
+    if tell:
+        reporter.write_line(f"report: {file}")
