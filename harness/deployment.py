@@ -164,8 +164,11 @@ class Deployment:
                 self._evidence,
             ) from None
 
-    def _look_at_forwarder(self) -> None:
-        """Note what listens for clients on the machine, and whether they must take turns there."""
+    def look_at_forwarder(self) -> None:
+        """Note what listens for clients on the machine, and whether they must take turns there.
+
+        To be done before a `visit`, once the mail server is up.
+        """
         port = self.scenario.table.publish["smtp"]
         shown = self.machine.run(f"ss -Hltnp sport = :{port}").stdout
         listening = LISTENER.search(shown)
@@ -211,7 +214,7 @@ class Deployment:
         """Run all probes, once; later calls return what was seen then."""
         if not self._observed:
             self._observed = True
-            self._look_at_forwarder()
+            self.look_at_forwarder()
             # Beside the probes, which mostly wait.
             asked = begin(facts.observe_container(self.launcher, self.observations))
             if self.scenario.settings.checks == "life":

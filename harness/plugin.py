@@ -45,7 +45,7 @@ MAY_BE_PATHS = ("--mailserver", "--runs", "--scenarios", "--vagrant-box")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the harness's options."""
     group = parser.getgroup("dms-harness", "docker-mailserver deployments on Podman")
-    add_options(group)
+    add_options(group.addoption)
     group.addoption(
         "--mailserver",
         default="auto",

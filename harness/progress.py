@@ -10,6 +10,7 @@ import contextlib
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -74,6 +75,23 @@ class Progress:
     def say(self, text: str) -> None:
         """Write a notice for the user."""
         self.note("", SAYS, text)
+
+
+class Spoken(Progress):
+    """Tells a user of each phase as it begins, where nobody reads the file.
+
+    Args:
+        say: tells it.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__()
+        self._tell = say
+
+    def note(self, of: str, doing: str, text: str = "") -> None:
+        """Tell that a phase begins."""
+        if of and doing not in (WAITS, *ENDS):
+            self._tell(f"{of}: {doing}")
 
 
 class Reader:

@@ -11,7 +11,7 @@ import os
 import shlex
 import sys
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,19 +138,15 @@ class Run:
         """The kind of machine that is deployed on."""
         from harness.machines.choice import choose_machine
 
-        return choose_machine(options_of(self.config))
+        return choose_machine(options_of(self.config.option))
 
     @property
     def keeper(self) -> Future[Keeper]:
         """The keeper, which starts in the background."""
         if self._keeper is None:
-            from harness import cache
-            from harness.keeper.client import Keeper
+            from harness.opening import begin_keeper
 
-            with_store = self.machine.with_store  # or it says why there can be no machine
-            starting = ThreadPoolExecutor(1, thread_name_prefix="keeper")
-            self._keeper = starting.submit(Keeper, cache.folder(), "run", with_store)
-            starting.shutdown(wait=False)
+            self._keeper = begin_keeper(self.machine)
         return self._keeper
 
     @property
@@ -162,25 +158,24 @@ class Run:
     def session(self) -> Session:
         """This process's part in the run."""
         if self._session is None:
-            from harness.machines.choice import stock_opener
             from harness.mailserver.choose import ASKED_FOR, choose
-            from harness.session import Session
+            from harness.opening import open_session
 
             keeper = self.keeper
             option, why = self.config.getoption("--mailserver"), ASKED_FOR
             if self._worker is not None and option == "auto":
                 option, why = self._worker.get("dms_image", ("auto", ""))
             workers = int((self._worker or {}).get("workercount", 1))
-            image = choose(option, why=why)
-            self._session = Session(
+            self._session = open_session(
+                self.machine,
                 self.folder,
-                image,
+                choose(option, why=why),
                 keeper,
-                stock_opener(self.machine, image, self._say_of_machine),
                 self.say,
                 max(1, suggested_deployments() // workers),
                 starting=max(1, (os.cpu_count() or 1) // workers),
                 progress=self.progress,
+                say_of_machine=self._say_of_machine,
             )
         return self._session
 
@@ -289,7 +284,7 @@ class Run:
         words = [sys.executable, "-m", "pytest"] if program.endswith("__main__.py") else [program]
         if self.config.getoption("--scenarios"):
             words.append(f"--scenarios={self.config.getoption('--scenarios')}")
-        words += words_of(options_of(self.config))
+        words += words_of(options_of(self.config.option))
         if self.config.getoption("--mailserver") != "auto":
             words.append(f"--mailserver={self.config.getoption('--mailserver')}")
         return shlex.join(words)

@@ -76,6 +76,30 @@ class BaseMachine(ABC):
     def destroy(self) -> list[str]:
         """End the machine and free all that it used; return what is left of it, in words."""
 
+    def ssh_words(self, user: str, address: str, known_hosts: Path) -> list[str]:
+        """The command by which a person logs in, from a terminal of this computer.
+
+        Args:
+            user: who, on the machine.
+            address: one that the machine has.
+            known_hosts: a file for the machine's host key, which is written.
+        """
+        login = self.shell.login
+        key = login.host_key
+        known_hosts.write_text(f"* {key}\n" if key else "", encoding="utf-8")
+        options = {
+            "IdentitiesOnly": "yes",
+            "UserKnownHostsFile": str(known_hosts),
+            "StrictHostKeyChecking": "yes" if key else "no",
+        }
+        return [
+            *(self.outside.entered_by() or []),
+            *("ssh", "-F", "none"),
+            *(word for file in (login.private_key, *login.others) for word in ("-i", str(file))),
+            *(word for name, value in options.items() for word in ("-o", f"{name}={value}")),
+            f"{user}@{address}",
+        ]
+
     # -- verbs ---------------------------------------------------------------------------------
 
     def wait_until_up(self, within: float = 60.0) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from harness import addresses
 from harness.errors import HostError, MachineError
-from harness.keeper.client import Keeper
+from harness.keeper.client import ROOT, Keeper
 from harness.machines.base import BaseMachine
 from harness.machines.outside import Outside
 from harness.machines.shell import Login
@@ -45,6 +45,11 @@ class Namespace(Outside):
     ) -> socket.socket:
         """A socket in the namespace; ports below 1024 may be bound to."""
         return self._keeper.open_socket(self._machine, family, kind, bind, listen)
+
+    def entered_by(self) -> list[str]:
+        """The words to put before a command, by a path that lasts as long as the keeper."""
+        path = self._keeper.call("outside", name=self._machine)["path"]
+        return [*([] if ROOT else ["sudo"]), "nsenter", f"--net={path}"]
 
 
 class NspawnMachine(BaseMachine):

@@ -1,13 +1,12 @@
-"""What a user says about the machines of a run, at pytest's command line or in the environment."""
+"""What a user says about the machines of a run, at a command line or in the environment."""
 
 from __future__ import annotations
 
+import argparse
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    import pytest
+from typing import Final
 
 CONSENT: Final = "--i-know-this-changes-the-host"
 ENVIRONMENT: Final = "DMS_VAGRANT_"
@@ -37,10 +36,14 @@ class MachineOptions:
     consent: bool = False
 
 
-def add_options(group: pytest.OptionGroup) -> None:
-    """Add the options that say what to deploy on."""
+def add_options(add: Callable[..., object]) -> None:
+    """Add the options that say what to deploy on.
+
+    Args:
+        add: adds one, as `argparse` and pytest's option groups do.
+    """
     default = MachineOptions()
-    group.addoption(
+    add(
         "--machine",
         default=default.machine,
         metavar="KIND",
@@ -56,14 +59,14 @@ def add_options(group: pytest.OptionGroup) -> None:
         ("memory", "MB", f"memory of a virtual machine, default {default.memory}"),
     ):
         value = os.environ.get(f"{ENVIRONMENT}{name.upper()}", getattr(default, name))
-        group.addoption(
+        add(
             f"--vagrant-{name}",
             default=value,
             type=type(getattr(default, name)),
             metavar=metavar,
             help=f"{text}; or ${ENVIRONMENT}{name.upper()}",
         )
-    group.addoption(
+    add(
         CONSENT,
         action="store_true",
         dest="consent",
@@ -86,11 +89,11 @@ def words_of(options: MachineOptions) -> list[str]:
     return words
 
 
-def options_of(config: pytest.Config) -> MachineOptions:
-    """What was asked for on this command line."""
+def options_of(given: argparse.Namespace) -> MachineOptions:
+    """What was asked for, as the command line was parsed."""
     words = ("box", "provider", "accelerator", "cpus", "memory")
     return MachineOptions(
-        machine=config.getoption("--machine"),
-        consent=config.getoption("consent"),
-        **{word: config.getoption(f"--vagrant-{word}") for word in words},
+        machine=given.machine,
+        consent=given.consent,
+        **{word: getattr(given, f"vagrant_{word}") for word in words},
     )

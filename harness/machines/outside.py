@@ -33,6 +33,13 @@ class Outside:
             raise
         return sock
 
+    def entered_by(self) -> list[str] | None:
+        """The words to put before a command of this computer's that it runs there.
+
+        None where no command of this computer's can be run there.
+        """
+        return []
+
     async def connect(self, host: str, port: int, source: str | None) -> socket.socket:
         """Open a TCP connection (see `harness.vantage.Connector`)."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -94,6 +94,10 @@ class Relayed(Outside):
             writer.close()
             bell.close()
 
+    def entered_by(self) -> None:
+        """It is on another computer."""
+        return
+
     async def connect(self, host: str, port: int, source: str | None) -> socket.socket:
         """Open a TCP connection (see `harness.vantage.Connector`)."""
         return await socket_to(*await self._ask(do="connect", to=(host, port), **{"from": source}))

@@ -111,7 +111,7 @@ async def watching(run: Run, vantage: Vantage, account: Account) -> AsyncIterato
 
     async def whole() -> None:
         try:
-            place, service = await _way_in(run, vantage)
+            place, service = await way_in(run, vantage)
             async with run.answering(place, service) as port:
                 sock = await place.connect(port)
             await run.in_thread(watch, sock, service)
@@ -129,8 +129,8 @@ async def watching(run: Run, vantage: Vantage, account: Account) -> AsyncIterato
         await asyncio.wait([task], timeout=5)
 
 
-async def _way_in(run: Run, first: Vantage) -> tuple[Vantage, Service]:
-    """From where, and through which service, a mailbox can be read."""
+async def way_in(run: Run, first: Vantage) -> tuple[Vantage, Service]:
+    """From where, and through which service, a mailbox can be read; the first that answers."""
     services: list[Service] = [
         service for service in ("imaps", "imap") if run.site.port_of(service) is not None
     ]

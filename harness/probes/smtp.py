@@ -59,11 +59,13 @@ class Session:
 
     Attributes:
         extensions: what the last EHLO offered, keyword in lower case → its parameters.
+        replies: all that the server has said after its greeting, in order.
     """
 
     def __init__(self, client: aiosmtplib.SMTP) -> None:
         self._client = client
         self.extensions: dict[str, str] = {}
+        self.replies: list[Reply] = []
 
     async def command(self, line: str) -> Reply:
         """Send one line exactly as it is.
@@ -73,7 +75,11 @@ class Session:
         """
         with _lost(line):
             code, text = await self._client.execute_command(line.encode())
-        return Reply(code, text, line.split(":")[0][:10])
+        return self._heard(Reply(code, text, line.split(":")[0][:10]))
+
+    def _heard(self, reply: Reply) -> Reply:
+        self.replies.append(reply)
+        return reply
 
     async def ehlo(self, name: str) -> Reply:
         """Say EHLO and note the extensions."""
@@ -96,9 +102,12 @@ class Session:
         if protocol is None:
             raise LostError("STARTTLS: not connected")
         try:
-            await protocol.start_tls(context, server_hostname=name, timeout=patient(REPLY_WITHIN))
+            said = await protocol.start_tls(
+                context, server_hostname=name, timeout=patient(REPLY_WITHIN)
+            )
         except aiosmtplib.SMTPException as error:
             raise LostError(f"STARTTLS: {error}") from error
+        self._heard(Reply(said.code, said.message, "STARTTLS"))
         self._client.transport = protocol.transport
         self.extensions = {}
 
@@ -122,7 +131,7 @@ class Session:
                 )
             except aiosmtplib.SMTPDataError as refused:
                 code, text = refused.code, refused.message
-        return Reply(code, text, "DATA")
+        return self._heard(Reply(code, text, "DATA"))
 
     async def send(self, sender: str, recipients: list[str], content: bytes) -> Reply:
         """One whole transaction of 8-bit MIME; the last reply, which is the first refusal."""

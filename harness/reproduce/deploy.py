@@ -42,15 +42,11 @@ def deploy(
     Raises:
         HarnessError: the machine failed, or something is left on this computer.
     """
-    from harness import cache
-    from harness.keeper.client import Keeper
-    from harness.machines.choice import stock_opener
-    from harness.session import Session
+    from harness.opening import begin_keeper, open_session
+    from harness.progress import Spoken
 
-    starting = ThreadPoolExecutor(1, thread_name_prefix="keeper")
-    keeper = starting.submit(Keeper, cache.folder(), "run", machine.with_store)
-    starting.shutdown(wait=False)
-    session = Session(run, image, keeper, stock_opener(machine, image, say), say, 1, phases=say)
+    keeper = begin_keeper(machine)
+    session = open_session(machine, run, image, keeper, say, progress=Spoken(say))
     try:
         session.stock.prepare()
         session.plan(scenario, observe=True)

@@ -22,6 +22,7 @@ from harness.mailserver.image import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 ARCHIVE = f"{STATE}/image.tar"
 """The mail server image, on the host for the time of the run."""
@@ -163,6 +164,10 @@ class SshMachine(BaseMachine):
         if self._destroyed:
             return "it was taken down"
         return "" if self.guard.login.is_open else "the connection to it is closed"
+
+    def ssh_words(self, user: str, address: str, known_hosts: Path) -> list[str]:
+        """The command by which its owner logs in, as whoever that is."""
+        return self.guard.login.where.ssh.split()
 
     def console(self) -> str:
         """There is none; the end of the kernel's log is what comes next to it."""

@@ -1,0 +1,69 @@
+"""How a process begins its part in a run: its keeper on the way, and its session."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness import cache
+from harness.keeper.client import Keeper
+
+if TYPE_CHECKING:
+    from harness.machines.choice import Choice
+    from harness.mailserver.image import Image
+    from harness.progress import Progress
+    from harness.session import Say, Session
+
+
+def begin_keeper(choice: Choice, label: str = "run") -> Future[Keeper]:
+    """Start a keeper in the background.
+
+    Args:
+        choice: the kind of machine that it will be asked for.
+        label: what it is for, as the names of its resources say it.
+    """
+    with_store = choice.with_store  # or it says why there can be no machine
+    starting = ThreadPoolExecutor(1, thread_name_prefix="keeper")
+    coming = starting.submit(Keeper, cache.folder(), label, with_store)
+    starting.shutdown(wait=False)
+    return coming
+
+
+def open_session(
+    choice: Choice,
+    folder: Path,
+    image: Image,
+    keeper: Future[Keeper],
+    say: Say,
+    at_once: int = 1,
+    starting: int = 1,
+    progress: Progress | None = None,
+    say_of_machine: Say | None = None,
+) -> Session:
+    """A session whose machines are of the kind that was chosen.
+
+    Args:
+        choice: the kind.
+        folder: as the others, see `Session`.
+        image: what the machines have.
+        keeper: owns them.
+        say: tells the user what is being done.
+        at_once: how many deployments may exist at a time.
+        starting: how many of them may boot and start at a time.
+        progress: is told of each phase of each deployment.
+        say_of_machine: tells the user how machines are made, where that is not `say`.
+    """
+    from harness.machines.choice import stock_opener
+    from harness.session import Session
+
+    return Session(
+        folder,
+        image,
+        keeper,
+        stock_opener(choice, image, say_of_machine or say),
+        say,
+        at_once,
+        starting=starting,
+        progress=progress,
+    )
