@@ -19,6 +19,7 @@ COMMANDS = (
     "findings",
     "report",
     "diff",
+    "shell",
     "reproduce",
     "guide",
     "clean",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +12,10 @@ from harness.keeper.client import Keeper
 
 if TYPE_CHECKING:
     from harness.machines.choice import Choice
+    from harness.machines.stock import Stock
     from harness.mailserver.image import Image
     from harness.progress import Progress
+    from harness.scenario import Scenario
     from harness.session import Say, Session
 
 
@@ -28,6 +31,28 @@ def begin_keeper(choice: Choice, label: str = "run") -> Future[Keeper]:
     coming = starting.submit(Keeper, cache.folder(), label, with_store)
     starting.shutdown(wait=False)
     return coming
+
+
+def why_not(scenario: Scenario, choice: Choice, stock: Callable[[], Stock]) -> str:
+    """Why a scenario variant cannot be shown on a kind of machine, or nothing.
+
+    Args:
+        scenario: the variant.
+        choice: the kind.
+        stock: gives what the machines come from; asked only where the answer depends on it.
+    """
+    if scenario.settings.needs:
+        from harness import needs
+
+        there = stock()
+        there.prepare()  # one of xdist's workers has not asked for it yet
+        if reason := needs.why_not(scenario.settings.needs, there.facts):
+            return reason
+    if choice.kind != "ssh":
+        return ""
+    from harness.machines.ssh import applicable
+
+    return applicable.why_not(scenario, stock().facts)
 
 
 def open_session(

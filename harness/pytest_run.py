@@ -181,18 +181,9 @@ class Run:
 
     def why_not(self, scenario: Scenario) -> str:
         """Why a scenario variant cannot be judged on this run's machines, or nothing."""
-        if scenario.settings.needs:
-            from harness import needs
+        from harness import opening
 
-            stock = self.session.stock
-            stock.prepare()  # one of xdist's workers has not asked for it yet
-            if reason := needs.why_not(scenario.settings.needs, stock.facts):
-                return reason
-        if self.machine.kind != "ssh":
-            return ""
-        from harness.machines.ssh.applicable import why_not
-
-        return why_not(scenario, self.session.stock.facts)
+        return opening.why_not(scenario, self.machine, lambda: self.session.stock)
 
     def own(self, items: list[pytest.Item]) -> list[pytest.Item]:
         """Those of the collected tests that this process will be asked to run."""

@@ -37,10 +37,17 @@ ABANDONED_WITHIN = 5.0
 """Seconds that a deployment on its way is given to notice that its machine is gone."""
 
 
-def new_run(folder: Path) -> Path:
-    """A new folder for a run's record, named by its time, and `latest` pointing to it."""
+def new_run(folder: Path, is_latest: bool = True) -> Path:
+    """A new folder for a run's record, named by its time, and `latest` pointing to it.
+
+    Args:
+        folder: of all runs.
+        is_latest: False where the record is not one that others should find first.
+    """
     run = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     run.mkdir(parents=True)
+    if not is_latest:
+        return run
     latest = folder / "latest"
     fresh = folder / f".latest-{os.getpid()}"
     fresh.symlink_to(run.name)

@@ -94,7 +94,9 @@ def batches(forms: Iterable[Form]) -> list[list[Form]]:
     return out
 
 
-async def observe_relay(run: Run, of_port: Callable[[Form], bool]) -> None:
+async def observe_relay(
+    run: Run, of_port: Callable[[Form], bool], forms: Sequence[Form] | None = None
+) -> None:
     """Record kind `relay` (subject: the form's id), the whole table or the core, per vantage.
 
     Outcomes: `relayed` (it arrived at the sink), `accepted, not arrived`, `refused` (5xx),
@@ -103,11 +105,12 @@ async def observe_relay(run: Run, of_port: Callable[[Form], bool]) -> None:
     Args:
         run: the run.
         of_port: which forms to send now; those on port 25 come after postscreen's wait.
+        forms: what every vantage sends instead.
     """
     whole = {vantage.name for vantage in near_and_far(run.site)}
     jobs = []
     for vantage in run.site.vantages:
-        table = FORMS if vantage.name in whole else CORE
+        table = forms or (FORMS if vantage.name in whole else CORE)
         known = values(run.site, vantage)
         chosen = [filled for one in table if of_port(one) and (filled := one.filled(known))]
         chosen = [one for one in chosen if run.site.port_of(one.service) is not None]

@@ -82,14 +82,14 @@ def print_summary(
         shown = {name: facts for name, facts in by_scenario.items() if failed.get(name)}
         print_briefly(console, by_scenario)
     if shown:
-        _print_tables(console, shown, failed)
+        print_tables(console, shown, failed)
     console.print(_phases(by_scenario.values()), style="dim")
     if machine in NOT_SHOWN:
         console.print(f"not checkable here: {NOT_SHOWN[machine]}", style="dim")
     console.print(f"observations and evidence: {run}", style="dim", soft_wrap=True)
 
 
-def _print_tables(
+def print_tables(
     console: Console, by_scenario: Mapping[str, Sequence[Fact]], failed: Mapping[str, int]
 ) -> None:
     """What was seen, a line for each variant below its scenario's name."""

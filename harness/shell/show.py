@@ -1,0 +1,143 @@
+"""What the shell's commands say of what was seen, and whether it is good news."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+from harness.probes.relay_forms import PLAIN
+from harness.shell.mail import Mailbox, Sent, header
+
+if TYPE_CHECKING:
+    from email.message import Message
+
+    from harness.observations import Observation
+
+LISTED: Final = 20
+"""How many messages of a mailbox are listed."""
+BODY_LINES: Final = 20
+"""How many lines of the newest message's text are shown."""
+
+Lines = list[str]
+
+
+def ports(seen: Sequence[Observation]) -> tuple[Lines, bool]:
+    """What each port did; good where all published ones answer and no other does."""
+    lines, good = [], True
+    ordered = sorted(seen, key=lambda one: one.vantage or "")
+    for vantage, group in groupby(ordered, key=lambda one: one.vantage):
+        lines.append(f"{vantage}:")
+        for one in sorted(group, key=lambda one: int(one.subject)):
+            service = one.evidence.get("service")
+            answers = one.outcome in ("answers", "open")
+            good = good and answers == bool(service)
+            why = one.evidence.get("error")
+            lines.append(
+                f"  {one.subject:>5} {service or '(not published)':15} {one.outcome}"
+                + (f" ({why})" if why else "")
+            )
+    return lines, good and bool(seen)
+
+
+def who(seen: Sequence[Observation]) -> tuple[Lines, bool]:
+    """Whom the mail server took each client for; good where it logged all of them."""
+    lines, good = [], bool(seen)
+    for one in seen:
+        logged = "line" in one.evidence and one.evidence["line"] is not None
+        good = good and logged
+        source = one.evidence.get("source")
+        lines.append(
+            f"{one.vantage}{f' ({source})' if source else ''}:"
+            f" {'the server logs ' if logged else ''}{one.outcome}"
+        )
+        lines += _indented(one.evidence, "line") if logged else _indented(one.evidence, "error")
+    return lines, good
+
+
+def relay(seen: Sequence[Observation]) -> tuple[Lines, bool]:
+    """What became of strangers' mail; good where all of it was refused for good."""
+    lines, refused = [], 0
+    for one in seen:
+        name = one.vantage if one.subject == PLAIN else f"{one.vantage} {one.subject}"
+        said = f"{one.evidence.get('code') or ''} {one.evidence.get('text', '')}".strip()
+        said = " / ".join(said.splitlines())
+        step = one.evidence.get("to")
+        answer = f" ({step}: {said})" if said else ""
+        match one.outcome:
+            case "relayed":
+                what = (
+                    f"RELAYED: it arrived outside, for"
+                    f" {', '.join(map(str, _list(one.evidence, 'sink_recipients')))};"
+                    f" the server took it for a client at {one.evidence.get('client')}"
+                )
+            case "refused":
+                refused += 1
+                what = f"refused{answer}"
+            case "accepted, not arrived":
+                local = one.evidence.get("may_be_local")
+                what = f"accepted, not arrived outside{f': {local}' if local else ''}{answer}"
+            case _:
+                why = one.evidence.get("lost") or one.evidence.get("error")
+                what = f"inconclusive: {one.outcome}{answer}{f' ({why})' if why else ''}"
+        lines.append(f"{name}: {what}")
+    if refused:
+        lines.append("(a refusal proves something only where mail otherwise flows: see `send`)")
+    return lines, bool(seen) and refused == len(seen)
+
+
+def sent(message: Sent) -> tuple[Lines, bool]:
+    """The whole conversation, and where the message came to; good where it arrived."""
+    lines = [f"from {message.sender} to {message.recipient}"]
+    lines += [f"  greeting: {line}" for line in message.greeting]
+    for reply in message.replies:
+        first, *others = reply.text.splitlines() or [""]
+        lines.append(f"  {reply.to}: {reply.code} {first}")
+        lines += [f"  {'':{len(reply.to)}}  {reply.code} {other}" for other in others]
+    lines += [f"  log: {line}" for line in message.log]
+    return [*lines, message.outcome], message.arrived
+
+
+def mailbox(account: str, found: Mailbox) -> tuple[Lines, bool]:
+    """The messages of a mailbox, and the newest one; good where it could be read."""
+    if found.failure:
+        return [f"{account} cannot be read ({found.way}): {found.failure}"], False
+    number = len(found.messages)
+    lines = [f"{account} has {number} message{'' if number == 1 else 's'} ({found.way})"]
+    newest = sorted(found.messages.items())[-LISTED:]
+    if number > LISTED:
+        lines.append(f"  … {number - LISTED} older ones")
+    lines += [
+        f"  {uid:>4}  {header(message, 'From')}  {header(message, 'Subject')}"
+        for uid, message in newest
+    ]
+    if newest:
+        lines += ["", *_text(newest[-1][1])]
+    return lines, True
+
+
+def _text(message: Message) -> Iterator[str]:
+    for name in ("Date", "From", "To", "Subject", "Return-Path", "Received"):
+        for value in message.get_all(name, []):
+            yield f"{name}: {' '.join(str(value).split())}"
+    yield ""
+    for part in message.walk():
+        if part.get_content_type() == "text/plain":
+            payload = part.get_payload(decode=True)
+            text = payload.decode(errors="replace") if isinstance(payload, bytes) else ""
+            lines = text.splitlines()
+            yield from (line[:200] for line in lines[:BODY_LINES])
+            if len(lines) > BODY_LINES:
+                yield f"… {len(lines) - BODY_LINES} more lines"
+            return
+    yield f"(no text: {message.get_content_type()})"
+
+
+def _indented(evidence: Mapping[str, object], name: str) -> Lines:
+    value = evidence.get(name)
+    return [f"  {value}"] if value else []
+
+
+def _list(evidence: Mapping[str, object], name: str) -> list[object]:
+    value = evidence.get(name)
+    return value if isinstance(value, list) else []
