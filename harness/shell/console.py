@@ -6,6 +6,7 @@ import cmd
 import difflib
 import sys
 from collections.abc import Callable, Iterable
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console as Terminal
@@ -98,7 +99,10 @@ class Console(cmd.Cmd):
             _say(f"{name}: {error}")
             status = FAILED
         except (OSError, TimeoutError) as error:
-            _say(f"{name}: {error or repr(error)}")
+            _say(f"{name}: {str(error) or repr(error)}")
+            status = FAILED
+        except CancelledError:
+            _say(f"{name}: it was given up")
             status = FAILED
         except KeyboardInterrupt:
             _say(f"{name}: interrupted")

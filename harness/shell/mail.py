@@ -130,7 +130,7 @@ async def _inside(run: Run, inbox: Inbox, nonce: str) -> tuple[bytes, str]:
     found = await inbox.wait_for(nonce, patient(DELIVERY_WITHIN))
     received = received_from(found, run.site.hostname)
     client = address_in_received(received) if received else None
-    return found, f"in the mailbox, received from {client or 'an unknown client'}"
+    return found, f"in the mailbox{f', received from {client}' if client else ''}"
 
 
 async def _outside(run: Run, nonce: str) -> tuple[bytes, str]:
@@ -180,4 +180,4 @@ def _words_of(failure: BaseException) -> str:
     if isinstance(failure, NoAnswerError):
         error = failure.greeting.error
         return f"no answer: {failure.greeting.outcome}{f' ({error})' if error else ''}"
-    return f"the session broke: {failure or repr(failure)}"
+    return f"the session broke: {str(failure) or repr(failure)}"

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from harness.probes.relay_forms import PLAIN
 from harness.shell.mail import Mailbox, Sent, header
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ LISTED: Final = 20
 """How many messages of a mailbox are listed."""
 BODY_LINES: Final = 20
 """How many lines of the newest message's text are shown."""
+TWO_WORDS: Final = ("MAIL FROM", "RCPT TO", "AUTH PLAIN")
 
 Lines = list[str]
 
@@ -25,8 +25,7 @@ Lines = list[str]
 def ports(seen: Sequence[Observation]) -> tuple[Lines, bool]:
     """What each port did; good where all published ones answer and no other does."""
     lines, good = [], True
-    ordered = sorted(seen, key=lambda one: one.vantage or "")
-    for vantage, group in groupby(ordered, key=lambda one: one.vantage):
+    for vantage, group in groupby(_by_vantage(seen), key=lambda one: one.vantage):
         lines.append(f"{vantage}:")
         for one in sorted(group, key=lambda one: int(one.subject)):
             service = one.evidence.get("service")
@@ -43,7 +42,7 @@ def ports(seen: Sequence[Observation]) -> tuple[Lines, bool]:
 def who(seen: Sequence[Observation]) -> tuple[Lines, bool]:
     """Whom the mail server took each client for; good where it logged all of them."""
     lines, good = [], bool(seen)
-    for one in seen:
+    for one in _by_vantage(seen):
         logged = "line" in one.evidence and one.evidence["line"] is not None
         good = good and logged
         source = one.evidence.get("source")
@@ -56,34 +55,52 @@ def who(seen: Sequence[Observation]) -> tuple[Lines, bool]:
 
 
 def relay(seen: Sequence[Observation]) -> tuple[Lines, bool]:
-    """What became of strangers' mail; good where all of it was refused for good."""
-    lines, refused = [], 0
-    for one in seen:
-        name = one.vantage if one.subject == PLAIN else f"{one.vantage} {one.subject}"
-        said = f"{one.evidence.get('code') or ''} {one.evidence.get('text', '')}".strip()
-        said = " / ".join(said.splitlines())
-        step = one.evidence.get("to")
-        answer = f" ({step}: {said})" if said else ""
-        match one.outcome:
-            case "relayed":
-                what = (
-                    f"RELAYED: it arrived outside, for"
-                    f" {', '.join(map(str, _list(one.evidence, 'sink_recipients')))};"
-                    f" the server took it for a client at {one.evidence.get('client')}"
-                )
-            case "refused":
-                refused += 1
-                what = f"refused{answer}"
-            case "accepted, not arrived":
-                local = one.evidence.get("may_be_local")
-                what = f"accepted, not arrived outside{f': {local}' if local else ''}{answer}"
-            case _:
-                why = one.evidence.get("lost") or one.evidence.get("error")
-                what = f"inconclusive: {one.outcome}{answer}{f' ({why})' if why else ''}"
-        lines.append(f"{name}: {what}")
+    """What became of strangers' mail; good where none of it can have got out.
+
+    Of several forms, those that were refused are only counted.
+    """
+    lines, good, refused = [], bool(seen), False
+    for vantage, group in groupby(_by_vantage(seen), key=lambda one: one.vantage):
+        every = list(group)
+        several = len(every) > 1
+        no = [one for one in every if one.outcome == "refused"]
+        refused = refused or bool(no)
+        if several:
+            lines.append(f"{vantage}: {len(no)} of {len(every)} forms are refused for good")
+        for one in every:
+            harmless = one.outcome == "accepted, not arrived" and one.evidence.get("may_be_local")
+            good = good and (one in no or bool(harmless))
+            if several and one not in no:
+                lines.append(f"  {one.subject}: {_fate(one)}")
+            elif not several:
+                lines.append(f"{vantage}: {_fate(one)}")
     if refused:
         lines.append("(a refusal proves something only where mail otherwise flows: see `send`)")
-    return lines, bool(seen) and refused == len(seen)
+    return lines, good
+
+
+def _fate(one: Observation) -> str:
+    """What became of one stranger's message, and what the server said."""
+    said = f"{one.evidence.get('code') or ''} {one.evidence.get('text', '')}".strip()
+    said = " / ".join(said.splitlines())
+    answer = f" ({one.evidence.get('to')}: {said})" if said else ""
+    match one.outcome:
+        case "relayed":
+            came = ", ".join(map(str, _list(one.evidence, "sink_recipients")))
+            client = one.evidence.get("client")
+            took = f"took it for a client at {client}" if client else "logged no client for it"
+            return f"RELAYED: it arrived outside, for {came}; the server {took}"
+        case "refused":
+            return f"refused{answer}"
+        case "accepted, not arrived":
+            local = one.evidence.get("may_be_local")
+            return f"accepted, not arrived outside{f': {local}' if local else ''}{answer}"
+    why = one.evidence.get("lost") or one.evidence.get("error")
+    return f"inconclusive: {one.outcome}{answer}{f' ({why})' if why else ''}"
+
+
+def _by_vantage(seen: Sequence[Observation]) -> list[Observation]:
+    return sorted(seen, key=lambda one: one.vantage or "")
 
 
 def sent(message: Sent) -> tuple[Lines, bool]:
@@ -92,8 +109,10 @@ def sent(message: Sent) -> tuple[Lines, bool]:
     lines += [f"  greeting: {line}" for line in message.greeting]
     for reply in message.replies:
         first, *others = reply.text.splitlines() or [""]
-        lines.append(f"  {reply.to}: {reply.code} {first}")
-        lines += [f"  {'':{len(reply.to)}}  {reply.code} {other}" for other in others]
+        # Of longer lines the reply knows only the beginning.
+        to = reply.to if reply.to in TWO_WORDS else reply.to.split()[0]
+        lines.append(f"  {to}: {reply.code} {first}")
+        lines += [f"  {'':{len(to)}}  {reply.code} {other}" for other in others]
     lines += [f"  log: {line}" for line in message.log]
     return [*lines, message.outcome], message.arrived
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -121,7 +122,10 @@ class Visit:
                 vantages=list(self.deployment.scenario.reachable),
                 checks="matrix",
             )
+            began = time.monotonic()
             wait_for(suite.observe(site))
+            seconds = round(time.monotonic() - began, 3)
+            seen.record("phase", "probes", "ended", seconds=seconds)
         return list(seen)
 
     def log(self, lines: int) -> Completed:

@@ -233,7 +233,11 @@ def left_on_computer(cache: Path) -> list[str]:
 
 @contextmanager
 def started(
-    command: Sequence[str], folder: Path, cache: Path, environment: dict[str, str] | None = None
+    command: Sequence[str],
+    folder: Path,
+    cache: Path,
+    environment: dict[str, str] | None = None,
+    stdin: int | None = None,
 ) -> Iterator[Run]:
     """Start a process of the harness in a session of its own; kill it at the end of the block.
 
@@ -242,6 +246,7 @@ def started(
         folder: an empty one, for what it writes.
         cache: the cache that it uses.
         environment: variables to set beside this process's own.
+        stdin: a file descriptor that it reads from, by default nothing.
     """
     nonce = secrets.token_hex(8)
     folder.mkdir(parents=True, exist_ok=True)
@@ -257,7 +262,7 @@ def started(
             [sys.executable, *command],
             cwd=ROOT,
             env=inherited | given | (environment or {}),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
