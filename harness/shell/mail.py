@@ -75,6 +75,7 @@ async def send(site: Site, vantage: Vantage, recipient: str, service: Service) -
         inbox = None
         if account is not None:
             inbox = await stack.enter_async_context(watching(run, vantage, account))
+            await inbox.ready.wait()
         nonce = run.nonce("shell")
         content = compose(nonce, sent.sender, recipient)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,8 @@ LISTED: Final = 20
 """How many messages of a mailbox are listed."""
 BODY_LINES: Final = 20
 """How many lines of the newest message's text are shown."""
+FORMS_NAMED: Final = 4
+"""How many forms that ended alike are named."""
 TWO_WORDS: Final = ("MAIL FROM", "RCPT TO", "AUTH PLAIN")
 
 Lines = list[str]
@@ -57,26 +60,34 @@ def who(seen: Sequence[Observation]) -> tuple[Lines, bool]:
 def relay(seen: Sequence[Observation]) -> tuple[Lines, bool]:
     """What became of strangers' mail; good where none of it can have got out.
 
-    Of several forms, those that were refused are only counted.
+    Of several forms, those that were refused are only counted, and the others put together where
+    they ended alike.
     """
     lines, good, refused = [], bool(seen), False
     for vantage, group in groupby(_by_vantage(seen), key=lambda one: one.vantage):
         every = list(group)
-        several = len(every) > 1
         no = [one for one in every if one.outcome == "refused"]
         refused = refused or bool(no)
-        if several:
-            lines.append(f"{vantage}: {len(no)} of {len(every)} forms are refused for good")
+        good = good and all(one in no or _is_harmless(one) for one in every)
+        if len(every) == 1:
+            lines.append(f"{vantage}: {_fate(every[0])}")
+            continue
+        lines.append(f"{vantage}: {len(no)} of {len(every)} forms are refused for good")
+        others: dict[str, list[str]] = defaultdict(list)
         for one in every:
-            harmless = one.outcome == "accepted, not arrived" and one.evidence.get("may_be_local")
-            good = good and (one in no or bool(harmless))
-            if several and one not in no:
-                lines.append(f"  {one.subject}: {_fate(one)}")
-            elif not several:
-                lines.append(f"{vantage}: {_fate(one)}")
+            if one not in no:
+                others[_fate(one)].append(one.subject)
+        for fate, forms in others.items():
+            more = f" and {len(forms) - FORMS_NAMED} more" if len(forms) > FORMS_NAMED else ""
+            lines.append(f"  {', '.join(forms[:FORMS_NAMED])}{more}: {fate}")
     if refused:
         lines.append("(a refusal proves something only where mail otherwise flows: see `send`)")
     return lines, good
+
+
+def _is_harmless(one: Observation) -> bool:
+    """Whether it was accepted and rightly went nowhere outside."""
+    return one.outcome == "accepted, not arrived" and bool(one.evidence.get("may_be_local"))
 
 
 def _fate(one: Observation) -> str:

@@ -132,7 +132,20 @@ def test_all_forms_are_counted_from_everywhere_inside_too(visit: Visit) -> None:
     assert len(seen) > 50
     refused = sum(one.outcome == "refused" for one in seen)
     assert lines[0] == f"{HERE}: {refused} of {len(seen)} forms are refused for good"
-    assert len(lines) == 1 + (len(seen) - refused) + 1
+    named = [name.strip() for line in lines[1:-1] for name in line.split(": ")[0].split(",")]
+    assert sorted(named) == sorted(one.subject for one in seen if one.outcome != "refused")
+
+
+def test_forms_that_end_alike_are_put_together(tmp_path: Path) -> None:
+    with visiting(tmp_path, "relay") as visit:
+        seen = visit.relay(visit.vantages([FAR]), every_form=True)
+    lines, good = show.relay(seen)
+    assert not good
+    alike = [line for line in lines if "RELAYED: it arrived outside" in line]
+    out = sum(one.outcome == "relayed" for one in seen)
+    assert out > 20
+    assert len(alike) < out / 2
+    assert any(" more: RELAYED" in line for line in alike)
 
 
 def test_nothing_tried_is_not_good() -> None:
