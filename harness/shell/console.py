@@ -126,11 +126,16 @@ class Console(cmd.Cmd):
             "there is no such command", f"did you mean {meant[0]}?" if meant else "see help"
         )
 
+    def completenames(self, text: str, *_: object) -> list[str]:
+        """The commands that begin so; what follows is another word."""
+        return [f"{name} " for name in self._commands() if name.startswith(text)]
+
     def completedefault(self, text: str, *_: object) -> list[str]:
         """Words that a command may take: vantages, addresses, services."""
         site = self.visit.site
         words = [each.name for each in site.vantages] + [each.address for each in site.accounts]
-        return [word for word in (*words, *site.published.values()) if word.startswith(text)]
+        words += site.published.values()
+        return [f"{word} " for word in words if word.startswith(text)]
 
     # -- commands ------------------------------------------------------------------------------
 

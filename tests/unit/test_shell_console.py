@@ -223,9 +223,10 @@ def test_help_has_a_line_for_every_command(
 
 
 def test_completion_offers_vantages_mailboxes_and_services(console: Console) -> None:
-    assert console.completedefault("outside_f") == ["outside_far_v4", "outside_far_v6"]
-    assert console.completedefault("bo") == [BOB.address]
-    assert console.completedefault("subm") == ["submissions"]
+    assert console.completedefault("outside_f") == ["outside_far_v4 ", "outside_far_v6 "]
+    assert console.completedefault("bo") == [f"{BOB.address} "]
+    assert console.completedefault("subm") == ["submissions "]
+    assert console.completenames("re") == ["relay "]
 
 
 def test_ctrl_c_at_the_prompt_ends_neither(
