@@ -181,6 +181,19 @@ def test_nothing_outlives_a_shell_that_is_ended(
     assert "Traceback" not in run.output()
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_nothing_outlives_a_shell_that_is_ended_on_its_way(
+    begin: Begin, looker: Keeper, number: signal.Signals
+) -> None:
+    with begin() as run:
+        run.expect(run.machine, "a machine's name")
+        run.process.send_signal(number)
+        assert run.end(ENDS_WITHIN) == 128 + number, run.output()
+        run.wait_until_gone(looker)
+    assert "\n  record " not in run.output()
+    assert "Traceback" not in run.output()
+
+
 def test_ctrl_c_ends_a_command_and_not_the_shell(begin: Begin, looker: Keeper) -> None:
     near, far = os.pipe()
     with begin(stdin=near) as run, open(far, "w", buffering=1) as typing:  # noqa: PTH123
