@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
 
     scenario = select(args.scenario, load_all(args.scenarios))
     for number in ENDED_BY:
-        signal.signal(number, _end)
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _end)
     machine = choose_machine(options_of(args))
     session = _session(args, machine)
     try:
@@ -70,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
         for number in ENDED_BY:
             signal.signal(number, signal.SIG_IGN)
         session.close()
-        say("everything is taken down, and nothing is left")
+        proof = f": {session.proof}" if session.proof else ""
+        say(f"everything is taken down, and nothing is left{proof}")
 
 
 def say(text: str) -> None:
