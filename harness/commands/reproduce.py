@@ -11,13 +11,16 @@ if TYPE_CHECKING:
     from harness.reproduce.engine import Plan
     from harness.reproduce.summary import Result
 
-EPILOG = """\
-exit status: 0 reproduced, 1 not reproduced, 2 an error, 3 not comparable"""
+EXIT = {
+    "0": "reproduced",
+    "1": "not reproduced",
+    "2": "what was sent is refused, or the machine failed",
+    "3": "not comparable",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What was sent, and what the report does not say."""
-    parser.epilog = EPILOG
     parser.add_argument("path", type=Path, metavar="PATH", help="a folder, an archive, or one file")
     parser.add_argument(
         "--claim",
@@ -59,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     """Deploy what a bug's reporter has sent, and say whether what they saw is seen here."""
     from harness.reproduce.engine import Asked, plan
     from harness.reproduce.summary import Result, account
-    from harness.reproduce.verdict import EXIT
+    from harness.reproduce.verdict import STATUS
 
     made = plan(
         args.path,
@@ -83,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         return _deployed(args, made)
     result.scenario = made.nearest
     _show(args, made, result)
-    return 0 if args.dry_run and made.table else EXIT[result.answer]
+    return 0 if args.dry_run and made.table else STATUS[result.answer]
 
 
 def _show(args: argparse.Namespace, made: Plan, result: Result) -> None:
@@ -110,13 +113,14 @@ def _deployed(args: argparse.Namespace, made: Plan) -> int:
     from harness.reproduce.deploy import deploy
     from harness.reproduce.engine import knows
     from harness.reproduce.summary import Result, as_json, as_markdown
-    from harness.reproduce.verdict import EXIT, answer, hold
+    from harness.reproduce.verdict import STATUS, answer, hold
     from harness.scenario_file import load
     from harness.session import new_run
 
     machine = choose_machine(MachineOptions(machine=args.machine))
     image = choose(args.mailserver)
-    where = new_run(args.runs)
+    # No latest run: others look there for what a whole run has seen.
+    where = new_run(args.runs, is_latest=False)
     (scenario,) = load(made.write(where / "scenarios"))
     facts: dict[str, str] = {}
 
@@ -153,4 +157,4 @@ def _deployed(args: argparse.Namespace, made: Plan) -> int:
     say(f"summary: {summary}")
     say(f"bundle: {bundle}")
     say(f"{said}: {made.scrub.text(why)}")
-    return EXIT[said]
+    return STATUS[said]

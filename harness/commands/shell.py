@@ -89,6 +89,7 @@ def _session(args: argparse.Namespace, machine: Choice) -> Session:
     """A session for one deployment; its keeper is on the way."""
     from harness.mailserver.choose import choose
     from harness.opening import begin_keeper, open_session
+    from harness.progress import Spoken
     from harness.session import new_run
 
     image = choose(args.mailserver)
@@ -97,7 +98,7 @@ def _session(args: argparse.Namespace, machine: Choice) -> Session:
     keeper = begin_keeper(machine, "shell")
     # No latest run: others look there for what a whole run has seen.
     folder = new_run(args.runs.absolute(), is_latest=False)
-    return open_session(machine, folder, image, keeper, say, phases=say)
+    return open_session(machine, folder, image, keeper, say, progress=Spoken(say))
 
 
 def _visit(session: Session, scenario: Scenario, lines: list[str] | None) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.report.as_json import schema
 from harness.reproduce.claim import FORMS
 from harness.reproduce.notes import TITLES, Notes, shown
 from harness.reproduce.scrub import Scrubber
@@ -106,6 +107,7 @@ def overview(outcome: Outcome) -> list[str]:
 def as_json(result: Result, scrub: Scrubber) -> str:
     """The same for programs."""
     value: dict[str, Any] = {
+        "schema": schema("reproduce"),
         "answer": result.answer,
         "why": scrub.text(result.why),
         "scenario": result.scenario,

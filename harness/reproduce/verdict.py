@@ -13,7 +13,7 @@ from harness.reproduce.claim import Claim
 from harness.vantage import Family
 
 Answer = Literal["reproduced", "not reproduced", "not comparable"]
-EXIT: Final[dict[Answer, int]] = {"reproduced": 0, "not reproduced": 1, "not comparable": 3}
+STATUS: Final[dict[Answer, int]] = {"reproduced": 0, "not reproduced": 1, "not comparable": 3}
 """The exit status for each answer; 2 is an error's."""
 PLAIN: Final = ("external-to-external", "internal-to-external")
 """The relay forms that a stranger would try first; others are the harness's own invention."""

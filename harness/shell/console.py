@@ -192,6 +192,7 @@ class Console(cmd.Cmd):
         print_tables(
             Terminal(width=width),
             {self.visit.deployment.scenario.id: [asdict(one) for one in seen]},
+            failed={},
         )
         _say(f"{len(seen)} observations: {self.visit.record}")
         return 0
