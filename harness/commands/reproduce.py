@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.commands.options import add_json, add_scenarios
+
 if TYPE_CHECKING:
     from harness.reproduce.engine import Plan
     from harness.reproduce.summary import Result
@@ -33,11 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--received", type=Path, metavar="FILE", help="what happened, logs included"
     )
     parser.add_argument("--expected", type=Path, metavar="FILE", help="what should have happened")
-    parser.add_argument("--mode", choices=["rootful", "rootless"], default="")
+    parser.add_argument("--mode", choices=["rootful", "rootless"], default="", help="who runs it")
     parser.add_argument(
         "--launcher",
         default="",
         choices=["quadlet", "compose", "podman_compose", "run", "generated_unit"],
+        help="how it was started, where the files do not say it",
     )
     parser.add_argument("--interface", default="", metavar="NAME", help="of the reporter's host")
     parser.add_argument(
@@ -46,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="let programs of the config folder, such as user-patches.sh, go into the container",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be deployed")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    add_json(parser)
     parser.add_argument("--mailserver", default="auto", metavar="SOURCE", help="as pytest's")
     parser.add_argument(
         "--machine",
@@ -54,8 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=["auto", "nspawn", "vagrant"],
         help="never a host of yours: what strangers send is not run there",
     )
-    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR")
-    parser.add_argument("--scenarios", type=Path, default=Path("scenarios"), metavar="DIR")
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), metavar="DIR", help="where the record goes"
+    )
+    add_scenarios(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from harness.commands.completers import completes, scenarios
+from harness.commands.options import add_scenarios
 from harness.errors import HarnessError
 from harness.machines.options import add_options, options_of
 
@@ -26,12 +28,13 @@ ENDED_BY = (signal.SIGTERM, signal.SIGHUP)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which scenario, on what, and what to do there."""
-    parser.add_argument(
+    action = parser.add_argument(
         "scenario",
         metavar="SCENARIO",
         help="a variant's id, a folder (its first variant), or words as of pytest's -k that"
         " select one variant",
     )
+    completes(action, scenarios)
     parser.add_argument(
         "--command",
         action="append",
@@ -39,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="carry out this line and leave; may be given several times. The exit status is that"
         " of the first line that did not end well",
     )
-    parser.add_argument("--scenarios", type=Path, default=Path("scenarios"), metavar="DIR")
+    add_scenarios(parser)
     parser.add_argument(
         "--runs", type=Path, default=Path("runs"), metavar="DIR", help="where the record goes"
     )
