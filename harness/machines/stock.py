@@ -16,7 +16,9 @@ FACTS: Final[Mapping[str, str]] = {
     "kernel": "uname -r",
     "systemd": "systemctl --version | head -1",
     "podman": "podman --version",
-    "passt": "passt --version | head -1",
+    # Of Debian's package, or Fedora's: asked without a terminal, it says nothing itself.
+    "passt": "dpkg-query -W -f '${Version}' passt 2>/dev/null"
+    " || rpm -q --qf '%{version}-%{release}' passt",
     "slirp4netns": "slirp4netns --version | head -1",
     # Where Debian has it, and where Fedora does.
     "netavark": "PATH=/usr/lib/podman:/usr/libexec/podman netavark --version",
