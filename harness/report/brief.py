@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.terminal import OPEN, Fact, _counted, _of, _port_count, _relay
+from harness.report.terminal import OPEN, Fact, counted_ports, of_kind, port_count, relaying
 
 COLUMNS: Final[Mapping[str, Literal["left", "right"]]] = {
     "": "left",
@@ -37,16 +37,16 @@ def print_briefly(console: Console, by_scenario: Mapping[str, Sequence[Fact]]) -
 
 def _all_ports(deployments: Iterable[Sequence[Fact]]) -> Text:
     """How many ports answered over all variants, of those that were to."""
-    counts = [_counted(facts) for facts in deployments]
+    counts = [counted_ports(facts) for facts in deployments]
     answering, expected, elsewhere = (sum(column) for column in zip(*counts, strict=True))
     if not expected and not elsewhere:
         return Text("–", style="dim")
-    return _port_count(answering, expected, elsewhere)
+    return port_count(answering, expected, elsewhere)
 
 
 def _open(variants: Mapping[str, Sequence[Fact]]) -> Text:
     """With which variants the server relays for strangers, and with how many it does not."""
-    found = {name: _relay(facts) for name, facts in variants.items() if _of(facts, "relay")}
+    found = {name: relaying(facts) for name, facts in variants.items() if of_kind(facts, "relay")}
     closed = sum(said.plain.startswith("nowhere") for said in found.values())
     unclear = [name for name, said in found.items() if "inconclusive" in said.plain]
     is_open = [name for name, said in found.items() if said.style == OPEN]

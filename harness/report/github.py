@@ -11,7 +11,15 @@ import pytest
 
 from harness.report.failures import in_words, pasteable
 from harness.report.pytest_summary import applicability
-from harness.report.terminal import NOT_SHOWN, PLACES, Fact, _addresses, _ports, finding, read
+from harness.report.terminal import (
+    NOT_SHOWN,
+    PLACES,
+    Fact,
+    addresses_seen,
+    finding,
+    ports_answering,
+    read,
+)
 
 if TYPE_CHECKING:
     from harness.pytest_run import Run
@@ -84,9 +92,9 @@ def table(by_scenario: Mapping[str, Sequence[Fact]]) -> list[str]:
     heads = ["scenario variant", "ports", *(f"{place} is" for place in PLACES), "seen, or relays"]
     lines = [_row(heads), _row(["---"] * len(heads))]
     for scenario, facts in sorted(by_scenario.items()):
-        addresses = _addresses(facts)
+        addresses = addresses_seen(facts)
         places = [", ".join(sorted(addresses.get(place, {"–"}))) for place in PLACES]
-        lines.append(_row([scenario, _ports(facts).plain, *places, finding(facts).plain]))
+        lines.append(_row([scenario, ports_answering(facts).plain, *places, finding(facts).plain]))
     return lines
 
 

@@ -96,12 +96,12 @@ def print_tables(
     rows: dict[Columns, dict[str, list[Row]]] = {WHOLE: {}, BRIEF: {}}
     for scenario, facts in by_scenario.items():
         folder, _, variant = scenario.partition("-")
-        seen = _addresses(facts)
+        seen = addresses_seen(facts)
         places = [Text(", ".join(sorted(seen[p] - {"–"}) or seen[p])) for p in PLACES if seen]
         rows[WHOLE if places else BRIEF].setdefault(folder, []).append(
             [
                 _name(variant, failed.get(scenario, 0)),
-                _ports(facts),
+                ports_answering(facts),
                 *places,
                 Text(f"{_seconds(facts):.1f}"),
                 finding(facts),
@@ -163,28 +163,30 @@ def _name(variant: str, failed: int) -> Text:
     return name.append(f"  {failed} failed", style="bold red") if failed else name
 
 
-def _of(facts: Sequence[Fact], kind: str) -> list[Fact]:
+def of_kind(facts: Sequence[Fact], kind: str) -> list[Fact]:
+    """Those of some facts that are of a kind."""
     return [fact for fact in facts if fact["kind"] == kind]
 
 
-def _ports(facts: Sequence[Fact]) -> Text:
+def ports_answering(facts: Sequence[Fact]) -> Text:
     """How many of the published ports answered where they should, over all vantages."""
-    if not any(fact["evidence"].get("service") for fact in _of(facts, "port")):
+    if not any(fact["evidence"].get("service") for fact in of_kind(facts, "port")):
         return Text("–", style="dim")
-    return _port_count(*_counted(facts))
+    return port_count(*counted_ports(facts))
 
 
-def _counted(facts: Sequence[Fact]) -> tuple[int, int, int]:
+def counted_ports(facts: Sequence[Fact]) -> tuple[int, int, int]:
     """How many published ports answered where they should, of how many, and elsewhere."""
     known = _reachable(facts)
-    published = [fact for fact in _of(facts, "port") if fact["evidence"].get("service")]
+    published = [fact for fact in of_kind(facts, "port") if fact["evidence"].get("service")]
     expected = [fact for fact in published if known is None or fact["vantage"] in known]
     answering = sum(fact["outcome"] == "answers" for fact in expected)
     elsewhere = sum(fact["outcome"] == "answers" for fact in published) - answering
     return answering, len(expected), elsewhere
 
 
-def _port_count(answering: int, expected: int, elsewhere: int) -> Text:
+def port_count(answering: int, expected: int, elsewhere: int) -> Text:
+    """How many ports answered of those that were to, and how many others did."""
     good = answering == expected and not elsewhere
     surplus = f"+{elsewhere}" if elsewhere else ""
     return Text(f"{answering}/{expected}{surplus}", style="green" if good else "bold red")
@@ -192,14 +194,14 @@ def _port_count(answering: int, expected: int, elsewhere: int) -> Text:
 
 def _reachable(facts: Sequence[Fact]) -> set[str] | None:
     """The vantages from which the ports are expected to answer; None where that is not noted."""
-    noted = _of(facts, "scenario")
+    noted = of_kind(facts, "scenario")
     return {name for fact in noted for name in fact["evidence"]["vantages"]} if noted else None
 
 
-def _addresses(facts: Sequence[Fact]) -> dict[str, set[str]]:
+def addresses_seen(facts: Sequence[Fact]) -> dict[str, set[str]]:
     """Which address the server took its clients for, by the sort of place they were at."""
     seen: dict[str, set[str]] = defaultdict(set)
-    for fact in _of(facts, "client_address"):
+    for fact in of_kind(facts, "client_address"):
         if fact["subject"] == "smtp":
             place, _, family = str(fact["vantage"]).rpartition("_v")
             seen[place.partition("_")[0]].add(named(fact["outcome"], place, family))
@@ -223,13 +225,13 @@ def named(address: str, place: str, family: str) -> str:
 
 def finding(facts: Sequence[Fact]) -> Text:
     """What a variant is there to show."""
-    checks = [fact["evidence"]["checks"] for fact in _of(facts, "scenario")]
-    if any(fact["outcome"] == "failed" for fact in _of(facts, "deployment")):
+    checks = [fact["evidence"]["checks"] for fact in of_kind(facts, "scenario")]
+    if any(fact["outcome"] == "failed" for fact in of_kind(facts, "deployment")):
         return Text("did not come up", style="yellow")
     if not checks or checks[0] == "matrix":
-        return _relay(facts)
+        return relaying(facts)
     if checks[0] == "bans":
-        out = [f["vantage"] for f in _of(facts, "ban") if f["outcome"] == "kept out"]
+        out = [f["vantage"] for f in of_kind(facts, "ban") if f["outcome"] == "kept out"]
         return Text(f"(fail2ban bans {', '.join(grouped(out)) or 'nobody'})", style="dim")
     if checks[0] == "life":
         return _life(facts)
@@ -241,11 +243,11 @@ def finding(facts: Sequence[Fact]) -> Text:
 def _life(facts: Sequence[Fact]) -> Text:
     """Which events the mail server outlived, after how many seconds, and which not."""
     of = "mail server after "
-    looks = [f for f in _of(facts, "life") if f["subject"].startswith(of)]
+    looks = [f for f in of_kind(facts, "life") if f["subject"].startswith(of)]
     back = [f for f in looks if f["outcome"] == "answers"]
     gone = [f["subject"].removeprefix(of) for f in looks if f not in back]
     if not looks:
-        return Text(f"({len(_of(facts, 'life'))} questions)", style="dim")
+        return Text(f"({len(of_kind(facts, 'life'))} questions)", style="dim")
     survived = ", ".join(
         f"{f['subject'].removeprefix(of)} ({f['evidence']['away']:.0f} s)" for f in back
     )
@@ -257,7 +259,7 @@ def _life(facts: Sequence[Fact]) -> Text:
 
 def _throughput(facts: Sequence[Fact]) -> Text:
     """How many bits a second each way has let through."""
-    ways = [f for f in _of(facts, "throughput") if "bits in" in f["evidence"]]
+    ways = [f for f in of_kind(facts, "throughput") if "bits in" in f["evidence"]]
     if not ways:
         return Text("not observed", style="bold red")
     shown = (
@@ -271,9 +273,9 @@ def _gigabits(measured: Mapping[str, Any]) -> str:
     return f"{measured['median'] / 1000:.2g}"
 
 
-def _relay(facts: Sequence[Fact]) -> Text:
+def relaying(facts: Sequence[Fact]) -> Text:
     """The vantages from which a stranger's mail arrived outside, in whatever form."""
-    every = _of(facts, "relay")
+    every = of_kind(facts, "relay")
     open_to = dict.fromkeys(fact["vantage"] for fact in every if fact["outcome"] == "relayed")
     if open_to:
         return Text(", ".join(grouped(list(open_to))), style=OPEN)
@@ -293,10 +295,12 @@ def _relay(facts: Sequence[Fact]) -> Text:
 def _mail_flows(facts: Sequence[Fact]) -> bool:
     """Whether mail came in and went out: where it does not, a refusal proves nothing."""
     arrived = ("unchanged", "changed")
-    incoming = [fact for fact in _of(facts, "delivery") if fact["subject"] == "outside to mailbox"]
+    incoming = [
+        fact for fact in of_kind(facts, "delivery") if fact["subject"] == "outside to mailbox"
+    ]
     return all(
         any(fact["outcome"] in arrived for fact in controls)
-        for controls in (incoming, _of(facts, "outgoing"))
+        for controls in (incoming, of_kind(facts, "outgoing"))
     )
 
 
@@ -315,13 +319,13 @@ def grouped(vantages: Sequence[str]) -> list[str]:
 
 
 def _seconds(facts: Sequence[Fact]) -> float:
-    return float(sum(fact["evidence"]["seconds"] for fact in _of(facts, "phase")))
+    return float(sum(fact["evidence"]["seconds"] for fact in of_kind(facts, "phase")))
 
 
 def _phases(deployments: Iterable[Sequence[Fact]]) -> str:
     seconds: dict[str, list[float]] = defaultdict(list)
     for facts in deployments:
-        for fact in _of(facts, "phase"):
+        for fact in of_kind(facts, "phase"):
             seconds[fact["subject"]].append(fact["evidence"]["seconds"])
     shown = [f"{phase} {median(seconds[phase]):.1f}" for phase in PHASES if phase in seconds]
     return "median seconds: " + ", ".join(shown)
