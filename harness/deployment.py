@@ -22,7 +22,7 @@ from harness.loop import background, begin, wait_for
 from harness.machines.base import BaseMachine
 from harness.machines.execution import Completed
 from harness.observations import Observations
-from harness.outside.world import DOMAIN, World
+from harness.outside.world import DOMAIN, World, vantages
 from harness.peers import Peers
 from harness.probes.suite import SUITES
 from harness.readiness import last_words, wait_until_ready
@@ -50,7 +50,8 @@ class Deployment:
 
     Attributes:
         failure: why the mail server did not come up, or None.
-        is_down: whether it has been taken down, or is being.
+        is_stopped: whether the operator's own tear-down was done.
+        is_down: whether it has been taken down, or is being, or was left to the user.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Deployment:
         self._before: leaks.State | None = None
         self._observed = False
         self._evidence_saved = False
+        self.is_stopped = False
         self.is_down = False
 
     @contextmanager
@@ -169,7 +171,8 @@ class Deployment:
 
         To be done before a `visit`, once the mail server is up.
         """
-        port = self.scenario.table.publish["smtp"]
+        publish = self.scenario.table.publish
+        port = publish.get("smtp") or min(publish.values())
         shown = self.machine.run(f"ss -Hltnp sport = :{port}").stdout
         listening = LISTENER.search(shown)
         forwarder = listening.group(1) if listening else "nothing"
@@ -200,7 +203,7 @@ class Deployment:
             alias=table.alias,
             published={port: service for service, port in table.publish.items()},
             unpublished=self.scenario.closed_ports + self.scenario.forwarded_ports,
-            vantages=self.world.vantages(table.families, self._turns) + self._peer_vantages,
+            vantages=vantages(self.machine, table.families, self._turns) + self._peer_vantages,
             outside_domain=DOMAIN,
             sink=self.world.sink,
             smart_host=self.world.smart_host,
@@ -282,6 +285,7 @@ class Deployment:
         """
         assert self._before is not None, "the machine was not looked at before"
         self.peers.remove()
+        self.is_stopped = True
         with self.phase("stop"):
             by_hand.take_back(self.launcher, self.scenario.table.disturb)
             self.launcher.stop()
@@ -308,3 +312,10 @@ class Deployment:
             self.world.close()
         self.observations.record("left on computer", "after down", str(len(left)), things=left)
         return left
+
+    def leave(self) -> None:
+        """Let go of the machine, which stays as it is."""
+        self.is_down = True
+        self.peers.forget()
+        self.machine.shell.forget()
+        self.world.close()

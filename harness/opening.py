@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness import cache
 from harness.keeper.client import Keeper
+from harness.kept.options import Keep
 
 if TYPE_CHECKING:
     from harness.machines.choice import Choice
@@ -64,6 +65,7 @@ def open_session(
     at_once: int = 1,
     starting: int = 1,
     progress: Progress | None = None,
+    keep: Keep = Keep.NEVER,
     say_of_machine: Say | None = None,
 ) -> Session:
     """A session whose machines are of the kind that was chosen.
@@ -77,6 +79,7 @@ def open_session(
         at_once: how many deployments may exist at a time.
         starting: how many of them may boot and start at a time.
         progress: is told of each phase of each deployment.
+        keep: what the user asked to be kept.
         say_of_machine: tells the user how machines are made, where that is not `say`.
     """
     from harness.machines.choice import stock_opener
@@ -91,4 +94,5 @@ def open_session(
         at_once,
         starting=starting,
         progress=progress,
+        keep=keep,
     )

@@ -19,9 +19,10 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.interrupt import show_where_known
+from harness.kept.options import END, OPTION, Keep
 from harness.machines.options import add_options
 from harness.pytest_run import Run
-from harness.report.marks import marks_of, name_evidence
+from harness.report.marks import marks_of, name_evidence, scenario_of
 from harness.report.pytest_summary import NOT_APPLICABLE
 from harness.scheduling import PerScenario, suggested_workers
 from harness.selection import is_empty, places
@@ -54,6 +55,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         " docker-mailserver checkout; auto takes upstream where a registry answers (default)",
     )
     group.addoption(
+        OPTION,
+        choices=[each.value for each in Keep],
+        default=Keep.NEVER.value,
+        help="which deployments stay after the run, for you to look at: those with a test that"
+        " failed, all, or none (default); `dms-harness clean --kept` ends what stays",
+    )
+    group.addoption(
         "--scenarios",
         type=Path,
         metavar="DIR",
@@ -80,7 +88,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Tie an xdist worker's life to its controller's, and name the markers."""
-    config.stash[run_key] = Run(config)
+    run = config.stash[run_key] = Run(config)
+    config.pluginmanager.register(run, "dms-harness-run")
     config.addinivalue_line(
         "markers", "once_per_scenario: shown in a scenario's first variant only"
     )
@@ -132,6 +141,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     return [
         f"machine: {run.machine}: {made_of}",
         f"mail server: {run.session.image.label}",
+        *(f"kept by a run before: {each}; {END} ends it" for each in run.kept_before()),
     ]
 
 
@@ -200,8 +210,12 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Say in each report what its test is about."""
+    """Say in each report what its test is about; leave out what would end what is kept."""
     item.user_properties += marks_of(item)
+    scenario = scenario_of(item)
+    run = item.config.stash[run_key]
+    if scenario and item.get_closest_marker("ends_deployment") and run.keeps(scenario):
+        pytest.skip(f"not done: {OPTION} {run.keep} keeps the deployment as it is")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -210,7 +224,10 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Save the evidence while the deployment of a test that failed still stands; name it."""
     report = yield
-    name_evidence(item, report, item.config.stash[run_key])
+    run = item.config.stash[run_key]
+    name_evidence(item, report, run)
+    if report.failed and (scenario := scenario_of(item)):
+        run.note_failure(scenario)
     return report
 
 
@@ -277,12 +294,15 @@ def scenario(request: pytest.FixtureRequest) -> Scenario:
 
 
 @pytest.fixture(scope="session")
-def deployment(scenario: Scenario, harness_session: Session) -> Iterator[Deployment]:
+def deployment(
+    request: pytest.FixtureRequest, scenario: Scenario, harness_session: Session
+) -> Iterator[Deployment]:
     """The scenario's deployment, shared by all its tests; whether it came up is in `failure`."""
     try:
         yield harness_session.deploy(scenario)
     finally:
-        harness_session.retire(scenario)
+        keeps = request.config.stash[run_key].keeps(scenario)
+        (harness_session.keep if keeps else harness_session.retire)(scenario)
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,8 @@ UP: Final = "up"
 FAILED: Final = "failed"
 ERROR: Final = "error"
 GONE: Final = "gone"
-ENDS: Final = (UP, FAILED, ERROR, GONE)
+KEPT: Final = "kept"
+ENDS: Final = (UP, FAILED, ERROR, GONE, KEPT)
 """What a deployment does not stay at: nothing is on its way any more."""
 SAYS: Final = "says"
 """A notice for the user, which is not about anything that takes long."""

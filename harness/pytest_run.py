@@ -18,13 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness import cache
 from harness.errors import HarnessError, HostError
+from harness.kept.options import OPTION, Keep, insist
 from harness.machines.options import options_of, words_of
 from harness.progress import MACHINE, Progress
 from harness.scheduling import scope_of, share_of, suggested_deployments
 
 if TYPE_CHECKING:
     from harness.keeper.client import Keeper
+    from harness.kept.marker import Kept
     from harness.machines.choice import Choice
     from harness.report.live import Live
     from harness.scenario import Scenario
@@ -50,6 +53,8 @@ class Run:
         self._keeper: Future[Keeper] | None = None
         self._session: Session | None = None
         self._live: Live | None = None
+        self._failed: set[str] = set()
+        self._was_interrupted = False
 
     @property
     def is_worker(self) -> bool:
@@ -115,6 +120,7 @@ class Run:
                 f"--machine ssh:{self.machine.why}: the host is one, and -n runs several at once",
                 "leave -n out",
             )
+        insist(self.keep, self.machine)
         self._start_live()
         stock = self.session.stock
         if distributed:
@@ -175,6 +181,7 @@ class Run:
                 max(1, suggested_deployments() // workers),
                 starting=max(1, (os.cpu_count() or 1) // workers),
                 progress=self.progress,
+                keep=self.keep,
                 say_of_machine=self._say_of_machine,
             )
         return self._session
@@ -200,9 +207,47 @@ class Run:
             label = self._session.image.label
             worker["dms_image"] = (label.source, label.why)
 
+    # -- what is kept --------------------------------------------------------------------------
+
+    @property
+    def keep(self) -> Keep:
+        """Which deployments stay after the run."""
+        return Keep(self.config.getoption(OPTION))
+
+    def keeps(self, scenario: Scenario) -> bool:
+        """Whether a scenario variant's deployment stays, as far as its tests have been run."""
+        return self.keep is Keep.ALWAYS or (
+            self.keep is Keep.FAILING and scenario.id in self._failed
+        )
+
+    def note_failure(self, scenario: Scenario) -> None:
+        """Remember that a test of a scenario variant failed."""
+        self._failed.add(scenario.id)
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Keep nothing where a person ended the run; not where an option such as `-x` did."""
+        by = excinfo.value
+        if type(by) is KeyboardInterrupt or isinstance(by, pytest.exit.Exception):
+            self._was_interrupted = True
+            if self._session is not None:
+                self._session.keep_nothing()
+
+    def kept(self) -> list[Kept]:
+        """What this run's processes have left to the user."""
+        if self.keep is Keep.NEVER or not self.has_folder:
+            return []
+        return [each for each in _kept() if each.run == self.folder]
+
+    def kept_before(self) -> list[Kept]:
+        """What other runs have left to the user."""
+        return [each for each in _kept() if not self.has_folder or each.run != self.folder]
+
     def close(self) -> None:
         """Take down what no fixture did: tests may all have been deselected, or never run."""
         try:
+            if self._was_interrupted and not self.is_worker:
+                for each in self.kept():  # a worker may have ended before it was told
+                    each.end()
             if self._session is not None:
                 self._session.close()
             elif self._keeper is not None:
@@ -279,3 +324,9 @@ class Run:
         if self.config.getoption("--mailserver") != "auto":
             words.append(f"--mailserver={self.config.getoption('--mailserver')}")
         return shlex.join(words)
+
+
+def _kept() -> list[Kept]:
+    from harness.kept.marker import kept_in
+
+    return kept_in(cache.folder())

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError, HostError, MachineError
 from harness.keeper.client import Keeper
+from harness.kept.options import Keep
 from harness.loop import cancel_all
 from harness.machines.base import BaseMachine
 from harness.machines.stock import Network, Stock
 from harness.mailserver.image import Image
 from harness.observations import Observations
-from harness.progress import ERROR, FAILED, GONE, PLANS, UP, WAITS, Progress
+from harness.progress import ERROR, FAILED, GONE, KEPT, PLANS, UP, WAITS, Progress
 from harness.scenario import Scenario
+from harness.scheduling import MEMORY_PER_DEPLOYMENT, available_memory
 
 if TYPE_CHECKING:
     from harness.deployment import Deployment
@@ -70,6 +72,8 @@ class Session:
         at_once: how many deployments may exist at a time.
         starting: how many of them may boot and start at a time, which keeps a core busy each.
         progress: is told of each phase of each deployment.
+        keep: what the user asked to be kept, as others are told it; what is kept is said by
+            `keep` for each deployment.
     """
 
     def __init__(
@@ -82,10 +86,12 @@ class Session:
         at_once: int,
         starting: int = 1,
         progress: Progress | None = None,
+        keep: Keep = Keep.NEVER,
     ) -> None:
         self.run = run
         self.image = image
         self.say = say
+        self._keep = keep
         self._at_once = at_once
         self._progress = progress or Progress()
         self._coming_keeper: Future[Keeper] | None = keeper
@@ -98,6 +104,7 @@ class Session:
         self._coming: dict[str, Future[Deployment]] = {}
         self._begun: dict[str, Future[Deployment]] = {}
         self._made: list[Deployment] = []
+        self._kept: list[Deployment] = []
         self._ending: list[Future[list[str]]] = []
         self._left: list[str] = []
         self._closed = False
@@ -285,6 +292,27 @@ class Session:
         if coming is not None and coming.done() and coming.exception() is None:
             self._ending.append(self._undertaker.submit(self._down, coming.result()))
 
+    def keep(self, scenario: Scenario) -> None:
+        """Leave a deployment to the user when the session is closed, instead of `retire`."""
+        coming = self._coming.get(scenario.id)
+        if coming is None or not coming.done() or coming.exception() is not None:
+            return self.retire(scenario)
+        deployment = coming.result()
+        why_not = deployment.machine.ended()
+        if not why_not and (free := available_memory()) < MEMORY_PER_DEPLOYMENT:
+            why_not = f"there are {free >> 20} MB of memory left"
+        if why_not:
+            self.say(f"{scenario.id} is not kept: {why_not}")
+            return self.retire(scenario)
+        del self._coming[scenario.id]
+        self._kept.append(deployment)
+        self._progress.note(scenario.id, KEPT)
+        return None
+
+    def keep_nothing(self) -> None:
+        """Take down what was to be kept as well: the user wants an end."""
+        self._kept.clear()
+
     def _down(self, deployment: Deployment) -> list[str]:
         if deployment.is_down:
             return []
@@ -314,25 +342,47 @@ class Session:
                     left += begun.result().destroy()
             self._undertaker.shutdown(wait=True)
             for deployment in self._made:
-                left += self._down(deployment)
+                if deployment in self._kept:
+                    deployment.leave()
+                else:
+                    left += self._down(deployment)
             for ending in self._ending:
                 left += ending.result()
             if self._stock is not None:
                 left += self._stock.close()
                 self.proof = self._stock.proof
+        except BaseException:
+            self._kept.clear()
+            raise
         finally:
             # A user who interrupts once more does not wait: the keeper takes down all the same.
             keeper, self._keeper = self._keeper, None
             try:
                 self._abandon()
             finally:
-                complaint = keeper.close() if keeper is not None else ""
+                complaint = self._let_go(keeper) if keeper is not None else ""
         left += [complaint] if complaint else []
         if left:
             raise HostError(
                 "left after the run: " + "; ".join(left),
                 "`dms-harness clean` tries again, on a host of yours with --machine ssh:…",
             )
+
+    def _let_go(self, keeper: Keeper) -> str:
+        """End the keeper, or leave it to the user with what is kept; what it complained about."""
+        if not self._kept:
+            return keeper.close()
+        from harness.kept.leave import leave
+
+        try:
+            if warning := leave(keeper, self._kept, self.run, str(self.image.label), self._keep):
+                self.say(f"what is kept: {warning}")
+        except (OSError, HostError) as error:
+            return f"nothing could be kept: {error}. {keeper.close()}"
+        except BaseException:
+            keeper.close()
+            raise
+        return ""
 
     def _abandon(self) -> None:
         """End what is still on its way: its machine is gone, and nobody waits for it."""

@@ -11,6 +11,7 @@ import traceback
 from pathlib import Path
 
 from harness.errors import HostError
+from harness.keeper.runtime import SOCKET
 from harness.keeper.server import Keeper
 
 
@@ -38,7 +39,7 @@ def main() -> int:
         return 1
 
     def ready() -> None:
-        print(json.dumps({"socket": str(keeper.runtime / "keeper.sock")}), flush=True)
+        print(json.dumps({"socket": str(keeper.runtime / SOCKET)}), flush=True)
 
     asyncio.run(keeper.serve(ready))
     return 0

@@ -11,16 +11,17 @@ import subprocess
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from harness.keeper import cgroups, hostcheck, hostrun, netns, vm
 from harness.keeper.commands import follow
 from harness.keeper.container import Container, ContainerSpec, make_devices
+from harness.keeper.kept_verbs import KeptVerbs
+from harness.keeper.runtime import RUNTIME, SOCKET
 from harness.keeper.store import TEMPORARY, Store, free_bytes, write_inside
 from harness.keeper.vm_verbs import VmVerbs
 from harness.ledger import Entry, Ledger, Remover, Swept, sweep
 
-RUNTIME = Path("/run/dms-harness")
 PRIVATE = Path("/run/systemd/nspawn")
 """systemd-nspawn wants a tmpfs here; the keeper's own mount namespace always has one."""
 DEVICES = PRIVATE / "dms-harness-devices"
@@ -56,6 +57,7 @@ class Keeper:
             "domain": vm.remove_domain,
         }
         self._vm_verbs = VmVerbs(self)
+        self._kept_verbs = KeptVerbs(self)
         self.ledger: Ledger
         self.swept = Swept()
         self._ended = asyncio.Event()
@@ -98,7 +100,7 @@ class Keeper:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._ended.set)
-        path = self.runtime / "keeper.sock"
+        path = self.runtime / SOCKET
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(path))
             os.chown(path, self.uid, -1)
@@ -123,7 +125,11 @@ class Keeper:
     def _on_stdin(self) -> None:
         """The run holds the other end of standard input: its end is the run's end."""
         if not os.read(0, 4096):
-            self._ended.set()
+            self.end()
+
+    def end(self) -> None:
+        """Stop serving, and take everything down."""
+        self._ended.set()
 
     async def take_down(self) -> None:
         """Remove every resource that the ledger lists, machines at once, newest first."""
@@ -166,8 +172,7 @@ class Keeper:
                     line += chunk
                 try:
                     request = json.loads(line)
-                    name = f"do_{request.pop('verb')}"
-                    verb = getattr(self, name, None) or getattr(self._vm_verbs, name)
+                    verb = self._verb(f"do_{request.pop('verb')}")
                     reply, fds = await verb(progress, **request)
                 except (BrokenPipeError, ConnectionResetError):
                     raise
@@ -186,6 +191,12 @@ class Keeper:
                     await loop.sock_sendall(connection, payload)
             except (BrokenPipeError, ConnectionResetError):
                 return  # the client is gone; what it made is in the ledger
+
+    def _verb(self, name: str) -> Callable[..., Awaitable[Reply]]:
+        for verbs in (self, self._vm_verbs):
+            if verb := getattr(verbs, name, None):
+                return cast("Callable[..., Awaitable[Reply]]", verb)
+        return cast("Callable[..., Awaitable[Reply]]", getattr(self._kept_verbs, name))
 
     # -- verbs: the store ----------------------------------------------------------------------
 

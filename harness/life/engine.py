@@ -15,6 +15,7 @@ from harness.life.mail import Mail
 from harness.life.rest import is_there, settle
 from harness.life.watch import watching
 from harness.loop import wait_for
+from harness.outside.world import vantages
 from harness.patience import patient
 from harness.scenario_parts import LAST_LOOK, Step, spoken
 
@@ -124,8 +125,8 @@ class _Life:
         # Not port 25: each contact there costs postscreen's attention, and the log its clarity.
         port = table.publish.get("submission") or table.publish["smtp"]
         wanted = self.deployment.scenario.main_vantage
-        vantages = self.deployment.world.vantages(table.families, None)
-        return next(one for one in vantages if one.name == wanted), port
+        every = vantages(self.deployment.machine, table.families, None)
+        return next(one for one in every if one.name == wanted), port
 
     # -- events --------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from harness import addresses
 from harness.errors import HostError, MachineError
-from harness.keeper.client import ROOT, Keeper
+from harness.keeper.client import ROOT, Keeper, Line
 from harness.machines.base import BaseMachine
 from harness.machines.outside import Outside
 from harness.machines.shell import Login
@@ -32,7 +32,7 @@ _TERMINAL = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\].*?(\x07|\x1b\\)|[@-Z\\^_])"
 class Namespace(Outside):
     """A machine's outside: a network namespace that the keeper opens sockets in."""
 
-    def __init__(self, keeper: Keeper, machine: str) -> None:
+    def __init__(self, keeper: Line, machine: str) -> None:
         self._keeper = keeper
         self._machine = machine
 

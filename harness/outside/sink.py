@@ -83,6 +83,7 @@ class Sink:
 
     Attributes:
         put_off: recipients that are told to come again later.
+        tell: is told of each message as it arrives, in the loop that serves.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Sink:
         self._authenticator = authenticator
         self._tls = tls
         self.put_off: set[str] = set()
+        self.tell: Callable[[Arrival], None] | None = None
         self._arrivals: list[Arrival] = []
         self._waiters: list[_Waiter] = []
         self._lock = threading.Lock()
@@ -195,6 +197,8 @@ class Sink:
         with self._lock:
             self._arrivals.append(arrival)
             woken = [waiter for waiter in self._waiters if waiter.wanted(arrival)]
+        if self.tell is not None:
+            self.tell(arrival)
         for waiter in woken:
             # Whoever waits may do so in another loop than the one that serves.
             waiter.future.get_loop().call_soon_threadsafe(waiter.tell, arrival)

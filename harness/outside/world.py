@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
-from typing import get_args
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, get_args
 
 from harness import addresses
 from harness.loop import wait_for
-from harness.machines.base import BaseMachine
 from harness.outside import smart_host
 from harness.outside.dns import Dns, outside_world
 from harness.outside.sink import Sink
 from harness.vantage import Family, Turns, Vantage
+
+if TYPE_CHECKING:
+    from harness.machines.base import BaseMachine
+    from harness.machines.outside import Outside
 
 DOMAIN = "outside.example"
 """The domain whose mail exchanger is the sink."""
@@ -20,6 +23,18 @@ EXCHANGER = f"mx.{DOMAIN}"
 
 _FAMILIES: tuple[Family, ...] = get_args(Family)
 _AF = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+class Place(Protocol):
+    """What has an outside: a machine, or what is known of one from afar."""
+
+    @property
+    def address(self) -> Mapping[Family, str]:
+        """The address that others reach it by, per family."""
+
+    @property
+    def outside(self) -> Outside:
+        """The network that it is connected to."""
 
 
 class World:
@@ -39,12 +54,12 @@ class World:
 
     def __init__(
         self,
-        machine: BaseMachine,
+        machine: Place,
         hostname: str,
         domain: str,
         families: Sequence[Family] = _FAMILIES,
     ) -> None:
-        self.machine = machine
+        self._outside = machine.outside
         self.sink = Sink(hostname=EXCHANGER)
         self.smart_host = smart_host.smart_host()
         self.dns = Dns(
@@ -70,7 +85,7 @@ class World:
         Raises:
             OSError: the outside has not the addresses that it should have.
         """
-        outside = self.machine.outside
+        outside = self._outside
         names = [
             outside.open_socket(_AF[f], kind, (addresses.DNS[f], 53), kind == socket.SOCK_STREAM)
             for f in _FAMILIES
@@ -96,39 +111,34 @@ class World:
         wait_for(self.sink.close())
         wait_for(self.dns.close())
 
-    def vantages(self, families: Sequence[Family], turns: Turns | None) -> list[Vantage]:
-        """Every place to connect to the machine from, outside and inside.
 
-        Args:
-            families: the IP versions that the machine has.
-            turns: given where what forwards the ports cannot take several clients at once.
-        """
-        outside = [
-            Vantage(
-                f"{client.place}_v{family}",
-                client.place,
-                family,
-                self.machine.address[family],
-                client.addresses[family],
-                self.machine.outside,
-                turns=turns,
-            )
-            for client in addresses.CLIENTS
-            for family in families
-        ]
-        return outside + [
-            Vantage(
-                f"{place}_v{family}",
-                place,
-                family,
-                target[family],
-                None,
-                self.machine.shell,
-                turns=turns,
-            )
-            for place, target in (
-                ("localhost", addresses.LOCALHOST),
-                ("self", self.machine.address),
-            )
-            for family in families
-        ]
+def vantages(
+    machine: BaseMachine, families: Sequence[Family], turns: Turns | None
+) -> list[Vantage]:
+    """Every place to connect to a machine from, outside and inside.
+
+    Args:
+        machine: running.
+        families: the IP versions that the machine has.
+        turns: given where what forwards the ports cannot take several clients at once.
+    """
+    outside = [
+        Vantage(
+            f"{client.place}_v{family}",
+            client.place,
+            family,
+            machine.address[family],
+            client.addresses[family],
+            machine.outside,
+            turns=turns,
+        )
+        for client in addresses.CLIENTS
+        for family in families
+    ]
+    return outside + [
+        Vantage(
+            f"{place}_v{family}", place, family, target[family], None, machine.shell, turns=turns
+        )
+        for place, target in (("localhost", addresses.LOCALHOST), ("self", machine.address))
+        for family in families
+    ]

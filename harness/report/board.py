@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.progress import ENDS, ERROR, FAILED, GONE, MACHINE, PLANS, SAYS, UP, WAITS, Event
+from harness.progress import (
+    ENDS,
+    ERROR,
+    FAILED,
+    GONE,
+    KEPT,
+    MACHINE,
+    PLANS,
+    SAYS,
+    UP,
+    WAITS,
+    Event,
+)
 
 Row = tuple[str, float, str]
 """What is being done, for how many seconds, and of what."""
@@ -104,8 +116,8 @@ class Board:
 
 
 def _ending(event: Event, thing: _Thing | None) -> str:
-    """How something ended; taking it down is worth no line."""
-    if event.doing == GONE or thing is None:
+    """How something ended; taking it down is worth no line, and what is kept has one at the end."""
+    if event.doing in (GONE, KEPT) or thing is None:
         return ""
     why = f": {event.text.splitlines()[0]}" if event.text else ""
     after = f"after {event.at - thing.began:.0f} s ({thing.seconds(event.at)})"

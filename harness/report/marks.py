@@ -23,15 +23,23 @@ PORT: Final = "port"
 Marks = Iterable[tuple[str, Any]]
 
 
+def scenario_of(item: pytest.Item) -> Scenario | None:
+    """The scenario variant that a test is about, or None."""
+    params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+    scenario: Scenario | None = params.get("scenario")
+    # What `is_empty` says of a test that is for no variant is not one either.
+    return scenario if hasattr(scenario, "table") else None
+
+
 def marks_of(item: pytest.Item) -> list[tuple[str, str]]:
     """What a test is about: scenario, variant, and where it asks for them vantage, service, port.
 
     Empty for a test that is about no scenario.
     """
-    params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
-    scenario: Scenario | None = params.get("scenario")
-    if scenario is None or not hasattr(scenario, "table"):
+    scenario = scenario_of(item)
+    if scenario is None:
         return []
+    params: dict[str, Any] = item.callspec.params  # type: ignore[attr-defined]
     marks = [("scenario", scenario.folder.name), ("variant", scenario.variant)]
     for name, value in params.items():
         if name == VANTAGE or name.endswith("_vantage") or name == "outside_client":
@@ -65,13 +73,13 @@ def name_evidence(item: pytest.Item, report: pytest.TestReport, run: Run) -> Non
         report: of one of its phases.
         run: this process's.
     """
-    params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
-    if not report.failed or "scenario" not in params or not run.has_folder:
+    scenario = scenario_of(item)
+    if not report.failed or scenario is None or not run.has_folder:
         return
     deployed: Deployment | None = getattr(item, "funcargs", {}).get("deployment")
     if deployed is not None and report.when == "call":
         deployed.save_evidence()  # it still stands
-    folder = run.folder / str(params["scenario"])
+    folder = run.folder / scenario.id
     if folder.is_dir():
         report.sections.append((EVIDENCE, str(folder)))
         mark(item, report, EVIDENCE, str(folder))

@@ -44,6 +44,8 @@ def summarize(reporter: Any, exitstatus: int, run: Run) -> None:
             from harness.report.github import write_summary
 
             write_summary(Path(path), reporter, exitstatus, run, failures)
+    if verbosity > -2:
+        _show_kept(reporter, run)
     not_applicable = applicability(reporter)
     if verbosity >= 0:
         for line in not_applicable:
@@ -89,6 +91,21 @@ def _show_failures(reporter: Any, run: Run, failures: list[Failure]) -> None:
     config = run.config
     for line in pasteable(failures, run.command, config.rootpath, config.invocation_params.dir):
         reporter.write_line(line)
+
+
+def _show_kept(reporter: Any, run: Run) -> None:
+    """Say what stays on this computer, how one gets in, and what ends it."""
+    kept = run.kept()
+    if not kept:
+        return
+    from harness.kept.leave import LOG
+    from harness.kept.options import END, OPTION
+
+    reporter.write_line(f"kept ({OPTION} {run.keep}) until {END} is run:", yellow=True, bold=True)
+    for machine in (machine for each in kept for machine in each.machines):
+        for line in machine["lines"]:
+            reporter.write_line(f"  {line}")
+    reporter.write_line(f"  what arrives outside from now on: {run.folder / LOG}")
 
 
 def _say_what_was_meant(reporter: Any, run: Run) -> None:

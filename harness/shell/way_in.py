@@ -24,6 +24,8 @@ def described(deployment: Deployment, folder: Path, image: str) -> list[str]:
     scenario, machine = deployment.scenario, deployment.machine
     failure = deployment.failure
     state = f"did not come up: {failure.message}" if failure else "is up"
+    if deployment.is_stopped:
+        state = "was up, and has been stopped by the test of that"
     entries = {
         "mail server": f"{scenario.table.hostname} {state}",
         "image": image,

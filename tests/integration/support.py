@@ -19,7 +19,7 @@ import pytest
 
 from harness.keeper import cgroups
 from harness.keeper.client import Keeper
-from harness.keeper.server import RUNTIME
+from harness.keeper.runtime import RUNTIME
 from harness.machines.base import BaseMachine
 
 ROOT = Path(__file__).parents[2]

@@ -31,7 +31,7 @@ from support import (
 from harness import cache
 from harness.keeper import cgroups
 from harness.keeper.client import Keeper
-from harness.keeper.server import RUNTIME
+from harness.keeper.runtime import RUNTIME
 
 pytestmark = NEEDS_ROOT
 

@@ -13,7 +13,7 @@ import pytest
 
 from harness.keeper import cgroups
 from harness.keeper.client import Keeper
-from harness.keeper.server import RUNTIME
+from harness.keeper.runtime import RUNTIME
 
 ROOT_ONLY = pytest.mark.skipif(
     os.geteuid() != 0,

@@ -1,0 +1,1 @@
+"""Machines that outlive their run for a person to look at: `pytest --keep`."""

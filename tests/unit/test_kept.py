@@ -1,0 +1,224 @@
+"""What `--keep` keeps, and what it does not; that machines live on is shown by whole runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from keeper_support import ROOT_ONLY
+
+from harness.errors import HostError
+from harness.keeper.client import Keeper
+from harness.keeper.runtime import MARKER, SOCKET
+from harness.kept import leave, marker
+from harness.kept.options import Keep, insist
+from harness.machines.choice import Choice
+from harness.machines.options import MachineOptions
+from harness.scenario import Scenario
+from harness.scenario_file import load
+from harness.scheduling import MEMORY_PER_DEPLOYMENT
+from harness.session import Session
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+FIRST, SECOND = load(SCENARIOS / "rootless_pasta_quadlet")[:2]
+REFUSED = "machine m1 does not run"
+
+
+class FakeDeployment:
+    """Remembers what became of it."""
+
+    failure = None
+
+    def __init__(self, scenario: Scenario, name: str, ended: str = "") -> None:
+        self.scenario = scenario
+        self.machine = SimpleNamespace(name=name, ended=lambda: ended)
+        self.is_down = False
+        self.fate = ""
+
+    def down(self) -> list[str]:
+        self.is_down, self.fate = True, "down"
+        return []
+
+    def leave(self) -> None:
+        self.is_down, self.fate = True, "left"
+
+
+class FakeKeeper:
+    """One that only ends."""
+
+    is_closed = False
+
+    def call(self, *_: object, **__: object) -> dict[str, Any]:
+        return {"swept": []}
+
+    def is_gone(self) -> bool:
+        return False
+
+    def close(self) -> str:
+        self.is_closed = True
+        return ""
+
+
+class Scene:
+    """A session with two deployments that are up, and what it lets its keeper go on with."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.keeper = FakeKeeper()
+        self.said: list[str] = []
+        self.left: list[str] = []
+        self.refuses = False
+        keeper: Future[Any] = Future()
+        keeper.set_result(self.keeper)
+        image: Any = SimpleNamespace(label="an image")
+        stock: Any = SimpleNamespace(close=list, proof="", limit=None, prepare=lambda: None)
+        self.session = Session(
+            folder, image, keeper, lambda _: stock, self.said.append, 2, keep=Keep.FAILING
+        )
+        assert self.session.stock is stock
+        self.first, self.second = (
+            FakeDeployment(each, f"m{number}") for number, each in enumerate((FIRST, SECOND), 1)
+        )
+        for each in (self.first, self.second):
+            self.put(each)
+        monkeypatch.setattr(leave, "leave", self._leave)
+
+    def put(self, deployment: FakeDeployment) -> None:
+        """Have the session believe that it has deployed it."""
+        coming: Future[Any] = Future()
+        coming.set_result(deployment)
+        self.session._coming[deployment.scenario.id] = coming
+        self.session._made.append(cast("Any", deployment))
+
+    def _leave(self, _: object, deployments: list[Any], *__: object) -> str:
+        if self.refuses:
+            raise OSError(REFUSED)
+        self.left = [each.machine.name for each in deployments]
+        return ""
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    monkeypatch.setattr("harness.session.available_memory", lambda: MEMORY_PER_DEPLOYMENT)
+    scene = Scene(tmp_path, monkeypatch)
+    yield scene
+    scene.session.close()
+
+
+def test_what_is_kept_outlives_the_session_and_nothing_else_does(scene: Scene) -> None:
+    scene.session.keep(FIRST)
+    scene.session.retire(SECOND)
+    scene.session.close()
+    assert (scene.first.fate, scene.second.fate) == ("left", "down")
+    assert scene.left == ["m1"]
+    assert not scene.keeper.is_closed
+
+
+def test_nothing_is_kept_where_nobody_asked(scene: Scene) -> None:
+    scene.session.retire(FIRST)
+    scene.session.close()
+    assert (scene.first.fate, scene.second.fate) == ("down", "down")
+    assert (scene.left, scene.keeper.is_closed) == ([], True)
+
+
+def test_whoever_interrupts_keeps_nothing(scene: Scene) -> None:
+    scene.session.keep(FIRST)
+    scene.session.keep_nothing()
+    scene.session.close()
+    assert (scene.first.fate, scene.left, scene.keeper.is_closed) == ("down", [], True)
+
+
+def test_a_tear_down_that_fails_keeps_nothing(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> list[str]:
+        raise KeyboardInterrupt
+
+    scene.session.keep(FIRST)
+    monkeypatch.setattr(scene.second, "down", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        scene.session.close()
+    assert (scene.left, scene.keeper.is_closed) == ([], True)
+
+
+def test_a_machine_that_has_ended_is_not_kept(scene: Scene) -> None:
+    scene.put(gone := FakeDeployment(FIRST, "m3", ended="systemd-nspawn ended with status 1"))
+    scene.session.keep(FIRST)
+    scene.session.close()
+    assert (gone.fate, scene.left) == ("down", [])
+    assert scene.said == [f"{FIRST.id} is not kept: systemd-nspawn ended with status 1"]
+
+
+def test_what_there_is_no_memory_for_is_not_kept(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.session.available_memory", lambda: MEMORY_PER_DEPLOYMENT - 1)
+    scene.session.keep(FIRST)
+    scene.session.close()
+    assert (scene.first.fate, scene.left) == ("down", [])
+    assert scene.said == [f"{FIRST.id} is not kept: there are 599 MB of memory left"]
+
+
+def test_a_keeper_that_cannot_go_on_takes_down_and_that_is_an_error(scene: Scene) -> None:
+    scene.refuses = True
+    scene.session.keep(FIRST)
+    with pytest.raises(HostError, match=f"nothing could be kept: {REFUSED}"):
+        scene.session.close()
+    assert scene.keeper.is_closed
+
+
+@pytest.mark.parametrize("keep", [Keep.FAILING, Keep.ALWAYS])
+@pytest.mark.parametrize(("kind", "machine"), [("vagrant", "vagrant"), ("ssh", "ssh:host")])
+def test_machines_that_are_not_ours_alone_cannot_be_kept(
+    kind: str, machine: str, keep: Keep
+) -> None:
+    with pytest.raises(HostError, match=f"--keep {keep} with --machine {machine}: ") as error:
+        insist(keep, Choice(kind, "asked for", MachineOptions(machine)))
+    assert "dms-harness shell SCENARIO" in error.value.hint
+    insist(Keep.NEVER, Choice(kind, "asked for", MachineOptions(machine)))
+    insist(keep, Choice("nspawn", "asked for", MachineOptions()))
+
+
+def test_a_marker_without_a_living_keeper_says_nothing(tmp_path: Path) -> None:
+    note = {"cache": "/c", "pid": 1, "since": 0.0, "run": "/r", "keep": "always", "machines": []}
+    path = tmp_path / MARKER
+    path.write_text(json.dumps(note), encoding="utf-8")
+    assert marker.read(path) is None
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / SOCKET))
+        listening.listen()
+        kept = marker.read(path)
+        assert kept is not None
+        assert (kept.cache, kept.run, kept.keep) == (Path("/c"), Path("/r"), "always")
+    assert marker.read(path) is None
+
+
+@ROOT_ONLY
+def test_a_keeper_goes_on_with_running_machines_only(tmp_path: Path) -> None:
+    keeper = Keeper(tmp_path / "cache", "t", with_store=False)
+    with pytest.raises(OSError, match="machine m1 does not run"):
+        keeper.outlive(["m1"], {})
+    assert not keeper.is_gone()
+    assert keeper.close() == ""
+
+
+@ROOT_ONLY
+def test_a_keeper_without_its_run_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    keeper = Keeper(tmp_path / "cache", "t", with_store=False)
+    pid = keeper._process.pid
+    path = keeper.outlive([], {"run": "/r", "keep": "always", "machines": []})
+    os.kill(pid, 0)
+    kept = marker.read(path)
+    assert kept is not None
+    assert (kept.pid, kept.cache) == (pid, tmp_path / "cache")
+    assert path.stat().st_mode & 0o077 == 0
+    kept.end()
+    assert not path.exists()
+    assert os.waitpid(pid, 0)[1] == 0
+    assert list((tmp_path / "cache" / "ledger").iterdir()) == []
