@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +34,12 @@ def begin_keeper(choice: Choice, label: str = "run") -> Future[Keeper]:
     return coming
 
 
+def facts_of(stock: Stock) -> Mapping[str, str]:
+    """What machines are made of, which may have to be made for that."""
+    stock.prepare()  # one of xdist's workers has not asked for it yet
+    return stock.facts
+
+
 def why_not(scenario: Scenario, choice: Choice, stock: Callable[[], Stock]) -> str:
     """Why a scenario variant cannot be shown on a kind of machine, or nothing.
 
@@ -42,12 +48,10 @@ def why_not(scenario: Scenario, choice: Choice, stock: Callable[[], Stock]) -> s
         choice: the kind.
         stock: gives what the machines come from; asked only where the answer depends on it.
     """
-    if scenario.settings.needs:
+    if scenario.needs:
         from harness import needs
 
-        there = stock()
-        there.prepare()  # one of xdist's workers has not asked for it yet
-        if reason := needs.why_not(scenario.settings.needs, there.facts):
+        if reason := needs.why_not(scenario.needs, facts_of(stock())):
             return reason
     if choice.kind != "ssh":
         return ""

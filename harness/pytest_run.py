@@ -89,9 +89,26 @@ class Run:
     def scenarios(self) -> list[Scenario]:
         """All scenario variants: the same objects for every test, as pytest's fixtures need them.
 
+        With what is expected on this run's machines, where there is anything that deploys.
+
         Raises:
-            UsageError: one of them is wrong.
+            UsageError: one of them is wrong, or there can be no machine.
         """
+        written = self._written
+        depends = any(each.written is not None for each in written)
+        if not depends or not self.deploys or self.config.option.collectonly:
+            return written
+        from harness.on_machine import on_machine
+        from harness.opening import facts_of
+
+        try:
+            return on_machine(written, facts_of(self.session.stock))
+        except HarnessError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    @cached_property
+    def _written(self) -> list[Scenario]:
+        """All scenario variants, as they are read."""
         from harness.scenario_file import load_all
 
         try:
@@ -111,7 +128,7 @@ class Run:
         only_lists = self.config.option.collectonly
         if not only_lists:
             _ = self.keeper
-        _ = self.scenarios  # a mistake in one of them is said before minutes of building
+        _ = self._written  # a mistake in one of them is said before minutes of building
         if only_lists:
             return
         distributed = getattr(self.config.option, "dist", "no") != "no"

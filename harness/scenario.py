@@ -13,16 +13,30 @@ from pathlib import Path
 from typing import Any
 
 from harness.addresses import CLIENTS, MACHINE, vantages_of
+from harness.needs import YES
 from harness.scenario_parts import (
     STANDARD_PORTS,
     UNANSWERED,
     ClientAddress,
+    LauncherName,
+    NetworkName,
     Step,
     VariantTable,
 )
 from harness.scenario_table import ScenarioTable
 from harness.site import Account
 from harness.vantage import Family
+
+NEEDED_BY_LAUNCHER: Mapping[LauncherName, Mapping[str, str]] = {
+    "quadlet": {"quadlet": YES},
+    "compose": {"compose": ".+"},
+    "podman_compose": {"podman-compose": ".+"},
+}
+NEEDED_BY_NETWORK: Mapping[NetworkName, Mapping[str, str]] = {
+    "pasta": {"pasta network": YES},
+    "slirp4netns": {"slirp4netns network": YES},
+}
+"""What no scenario has to say: its launcher and its network cannot be without it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +47,8 @@ class Scenario:
         id: `FOLDER-VARIANT`, what `pytest -k` selects by.
         folder: where the operator's files lie.
         base: where those of them lie that are not in `folder`, or None.
+        written: the table with what is expected on any machine, where that differs; `table` is
+            what is expected on this run's.
         variant: the variant's name.
         is_first: whether it is the first variant of its folder, in which things are shown that
             do not depend on the variant.
@@ -45,6 +61,7 @@ class Scenario:
     is_first: bool
     table: ScenarioTable
     base: Path | None = None
+    written: ScenarioTable | None = None
 
     def __str__(self) -> str:
         return self.id
@@ -83,6 +100,13 @@ class Scenario:
     def relays_from(self) -> set[str]:
         """The vantages from which anybody is expected to be able to relay."""
         return {v for word in self.settings.expect.relays_from for v in vantages_of(word)}
+
+    @property
+    def needs(self) -> dict[str, str]:
+        """What a machine must have, as `harness.needs.why_not` takes it."""
+        of_launcher = NEEDED_BY_LAUNCHER.get(self.table.launcher, {})
+        of_network = NEEDED_BY_NETWORK.get(self.table.network, {})
+        return {**of_launcher, **of_network, **self.table.needs, **self.settings.needs}
 
     @property
     def prepare(self) -> tuple[Step, ...]:

@@ -14,6 +14,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from harness.errors import ScenarioError
+from harness.on_machine import is_conditional, resolved
 from harness.scenario import Scenario
 from harness.scenario_parts import (
     WORD,
@@ -22,6 +23,7 @@ from harness.scenario_parts import (
     Expectation,
     IdMap,
     Mailbox,
+    Otherwise,
     PlainLogin,
     Remains,
     Seen,
@@ -90,8 +92,10 @@ def load(folder: Path, read_steps: Read | None = None) -> list[Scenario]:
                 + " or ".join(map(str, folders)),
                 f"there are: {', '.join(names)}",
             )
+    written = table if is_conditional(table) else None
+    usual = resolved(table, {}) if written else table
     return [
-        Scenario(f"{folder.name}-{variant}", folder, variant, index == 0, table, base)
+        Scenario(f"{folder.name}-{variant}", folder, variant, index == 0, usual, base, written)
         for index, variant in enumerate(table.variants)
     ]
 
@@ -201,6 +205,10 @@ def _model(location: tuple[int | str, ...]) -> type[Table]:
             return Mailbox
         case ["client_address", _, _, *_] | ["variants", _, "client_address", _, _, *_]:
             return ClientAddress
+        case ["variants", _, "otherwise", _, "expect", _, *_]:
+            return Expectation
+        case ["variants", _, "otherwise", _, _, *_]:
+            return Otherwise
         case ["variants", _, "expect", "id_map", _, *_]:
             return IdMap
         case ["variants", _, "expect", _, *_]:

@@ -8,9 +8,10 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from harness.addresses import vantages_of
+from harness.needs import checked
 from harness.throughput.compare import SUBJECTS
 
 LauncherName = Literal["quadlet", "compose", "podman_compose", "run", "generated_unit"]
@@ -80,6 +81,21 @@ class Table(BaseModel):
     """A table of the file: a key that it does not know is a mistake."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Conditions = Annotated[Mapping[str, Text], AfterValidator(checked)]
+"""What a machine must be like: a fact, as the run's observations of kind `machine` have it, and a
+version to compare with (`>= 5.0`) or a regular expression for the whole of it."""
+
+
+class Row(Table):
+    """Something that is expected, of all machines or of some.
+
+    Attributes:
+        where: which machines it is for; without it, those that no other row about it is for.
+    """
+
+    where: Conditions = {}
 
 
 class Step(Table):
@@ -171,7 +187,17 @@ class Expectation(Table):
         return words
 
 
-class ClientAddress(Table):
+class Otherwise(Row):
+    """What is expected of a variant on some machines, in place of all that is expected of others.
+
+    Its reason is that of what is expected.
+    """
+
+    where: Annotated[Conditions, Field(min_length=1)]
+    expect: Expectation
+
+
+class ClientAddress(Row):
     """Which address the mail server logs for clients from somewhere, and why.
 
     Or, where nothing answers them, what they see instead: one of `UNANSWERED`.
@@ -202,7 +228,7 @@ class ClientAddress(Table):
         return value
 
 
-class Seen(Table):
+class Seen(Row):
     """Something that is seen of a mail server's life, or of how ways into it compare, and why.
 
     Attributes:
@@ -269,8 +295,7 @@ class VariantTable(Table):
 
     Attributes:
         checks: what it is there to show.
-        needs: what its machine must have for it to be run: a fact, as the run's observations of
-            kind `machine` have it, and a regular expression for the whole of it.
+        needs: what its machine must have for it to be run, beside what its scenario needs.
         env: settings that are appended to the environment file.
         prepare: steps that are taken after the scenario's own.
         place: files that are placed as well, or elsewhere.
@@ -282,10 +307,11 @@ class VariantTable(Table):
             table where a name may stand for a step as well.
         seen: what is expected to be seen at the beginning and after the events.
         expect: what is expected.
+        otherwise: what is expected instead on some machines.
     """
 
     checks: Checks = "matrix"
-    needs: Mapping[str, Text] = {}
+    needs: Conditions = {}
     env: Mapping[str, str] = {}
     prepare: tuple[Step, ...] = ()
     place: Mapping[str, str] = {}
@@ -295,26 +321,7 @@ class VariantTable(Table):
     events: Mapping[str, Step | BuiltIn] = {}
     seen: tuple[Seen, ...] = ()
     expect: Expectation
-
-    @field_validator("needs")
-    @classmethod
-    def _can_be_asked(cls, needs: Mapping[str, str]) -> Mapping[str, str]:
-        if not needs:
-            return needs
-        # It takes long, and few variants need anything.
-        from harness.facts import NAMES
-        from harness.machines.stock import FACTS
-
-        known = sorted({*FACTS, *NAMES})
-        for fact, wanted in needs.items():
-            if fact not in known:
-                near = difflib.get_close_matches(fact, known, 1)
-                raise ValueError(
-                    f"no machine is asked for {fact!r}; "
-                    + (f"{near[0]!r} is one" if near else f"there are: {', '.join(known)}")
-                )
-            regular_expression(wanted)
-        return needs
+    otherwise: tuple[Otherwise, ...] = ()
 
     @model_validator(mode="after")
     def _lives(self) -> Self:
@@ -364,7 +371,7 @@ class VariantTable(Table):
         return self
 
 
-class Remains(Table):
+class Remains(Row):
     """What the operator's own tear-down leaves on the machine, and why that is right.
 
     Attributes:
@@ -381,7 +388,7 @@ class Remains(Table):
         return regular_expression(what)
 
 
-class PlainLogin(Table):
+class PlainLogin(Row):
     """A service that takes a password from outside without TLS, and why it does."""
 
     service: Literal["smtp", "submission", "imap"]

@@ -14,6 +14,7 @@ from harness.scenario_parts import (
     NEEDS_UNIT,
     WORD,
     ClientAddress,
+    Conditions,
     LauncherName,
     Mailbox,
     NetworkName,
@@ -51,6 +52,7 @@ class ScenarioTable(Table):
             observed: for showing that the right checks fail. Taken back first at the stop.
         remains: what the operator's own tear-down leaves on the machine.
         plain_login: the services that take passwords from outside in clear text.
+        needs: what a machine must have, beside what the launcher and the network need.
     """
 
     base: Text | None = None
@@ -76,6 +78,7 @@ class ScenarioTable(Table):
     disturb: tuple[Step, ...] = ()
     remains: tuple[Remains, ...] = ()
     plain_login: tuple[PlainLogin, ...] = ()
+    needs: Conditions = Field({})
     client_address: tuple[ClientAddress, ...]
     variants: Annotated[Mapping[str, VariantTable], Field(min_length=1)]
 
@@ -114,7 +117,7 @@ class ScenarioTable(Table):
             ("client_address", self.client_address),
             *((f"variants.{n}.client_address", v.client_address) for n, v in self.variants.items()),
         ):
-            said = [vantage for rule in rules for vantage in vantages_of(rule.of)]
+            said = [one for rule in rules if not rule.where for one in vantages_of(rule.of)]
             for vantage in self.vantages:
                 times = said.count(vantage)
                 if times > 1 or (times == 0 and where == "client_address"):

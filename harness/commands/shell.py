@@ -55,7 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Bring a scenario up, let the user look around in it, and take it down."""
     from harness.machines.choice import choose_machine
-    from harness.opening import why_not
+    from harness.on_machine import on_machine
+    from harness.opening import facts_of, why_not
     from harness.scenario_file import load_all
     from harness.shell.selection import select
 
@@ -66,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
     machine = choose_machine(options_of(args))
     session = _session(args, machine)
     try:
+        if scenario.written is not None:
+            (scenario,) = on_machine([scenario], facts_of(session.stock))
         if reason := why_not(scenario, machine, lambda: session.stock):
             raise HarnessError(f"{scenario.id} cannot be shown on this machine: {reason}")
         return _visit(session, scenario, args.command)

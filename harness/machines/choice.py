@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from harness import doctor
 from harness.errors import HostError
+from harness.machines import distros
 from harness.machines.options import CONSENT, MachineOptions
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ class Choice:
         return f"{self.kind} ({self.why})"
 
     @property
+    def distro(self) -> distros.Distro:
+        """Which distribution machines of the embedded kind are."""
+        return distros.find(self.options.distro)
+
+    @property
     def with_store(self) -> bool:
         """Whether the keeper has the store of the embedded kind, where that can run here.
 
@@ -44,10 +50,12 @@ def choose_machine(options: MachineOptions) -> Choice:
     """Decide for `--machine`.
 
     Raises:
-        HostError: there is no such kind, or it cannot run here; every obstacle with its remedy,
-            a line each.
+        HostError: there is no such kind or distribution, or it cannot run here; every obstacle
+            with its remedy, a line each.
     """
     kind, _, host = options.machine.partition(":")
+    if options.distro:
+        _insist_on_distro(kind, options)
     if kind == "ssh":
         if not host:
             raise HostError("--machine ssh: which host?", "--machine ssh:[USER@]HOST[:PORT]")
@@ -74,9 +82,27 @@ def choose_machine(options: MachineOptions) -> Choice:
     )
 
 
+def _insist_on_distro(kind: str, options: MachineOptions) -> None:
+    """See that the distribution exists, and is one of the embedded kind's."""
+    asked = f"--distro {options.distro}"
+    if kind == "vagrant":
+        raise HostError(
+            f"{asked}: which distribution a virtual machine is, its box decides",
+            "leave --distro out, and choose the box by --vagrant-box",
+        )
+    if kind == "ssh":
+        raise HostError(
+            f"{asked}: {options.machine} is the distribution that it is",
+            "leave --distro out; a virtual machine's is chosen by --vagrant-box",
+        )
+    distros.find(options.distro)
+
+
 def _auto(options: MachineOptions) -> Choice:
     """The embedded kind where it can run; otherwise Vagrant where that is quick enough."""
     in_the_way = doctor.problems()
+    if options.distro:  # no other kind has it
+        _insist(in_the_way, "the embedded machine")
     if not in_the_way:
         root = next(finding for finding in doctor.examine() if finding.what == "root")
         return Choice("nspawn", root.seen, options)
@@ -123,4 +149,4 @@ def stock_opener(choice: Choice, image: Image, say: Say) -> Callable[[Keeper], S
             return lambda keeper: SshStock(keeper, image, choice.why, say)
     from harness.machines import golden
 
-    return lambda keeper: golden.ensure(keeper, image, say)
+    return lambda keeper: golden.ensure(keeper, image, say, choice.distro)

@@ -34,6 +34,7 @@ def mmdebstrap(
     customize: Sequence[str],
     target: str,
     variant: str = "minbase",
+    apt: Sequence[str] = (),
 ) -> list[str]:
     """The command that makes a root file system.
 
@@ -43,6 +44,7 @@ def mmdebstrap(
         customize: shell commands for the finished file system; `"$1"` is its path.
         target: a folder to fill, or a tar file to write.
         variant: `essential` for the least that works, `minbase` with apt.
+        apt: more options for apt.
     """
     return [
         "mmdebstrap",
@@ -56,6 +58,7 @@ def mmdebstrap(
         "--aptopt=Acquire::Retries 3",
         "--aptopt=Acquire::Languages none",
         "--aptopt=APT::Install-Recommends false",
+        *(f"--aptopt={option}" for option in apt),
         *(f"--keyring={KEYRING}" for _ in [0] if Path(KEYRING).exists()),
         *(f"--customize-hook={hook}" for hook in customize),
         suite,

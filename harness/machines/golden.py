@@ -1,6 +1,6 @@
 """Goldens: what machines are forked from.
 
-    packages ──mmdebstrap──► rootfs ──boot, provision, load the image, shut down──► golden
+    distribution ──packages──► rootfs ──boot, provision, load the image, shut down──► golden
 
 Each stage is named by a digest of all that goes into it, is built under a lock, and becomes part
 of the cache in one step when it is complete. A golden's notes say what is in it.
@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from harness import cache
@@ -21,16 +20,13 @@ from harness.errors import HostError, MachineError
 from harness.facts import of_shared_kernel
 from harness.keeper.client import Keeper
 from harness.machines.base import BaseMachine
-from harness.machines.debian import MIRROR, mmdebstrap, package_list
+from harness.machines.distros import DEFAULT, Distro
 from harness.machines.nspawn import NspawnMachine
+from harness.machines.rootfs import GUEST, PACKAGES, ensure_rootfs, rootfs_name
 from harness.machines.shell import Login
-from harness.machines.stock import FACTS, USUAL, Network, made_of
+from harness.machines.stock import FACTS, FEATURES, USUAL, Network, made_of
 from harness.mailserver.image import Image, Say
 
-GUEST = Path(__file__).parent / "guest"
-PACKAGES: Final = GUEST / "packages"
-"""The table of what is installed on machines of every kind."""
-SUITE: Final = "trixie"
 USER: Final = "mailop"
 """Who runs rootless containers: uid 1000 on a fresh host."""
 PROVISIONED_WITHIN: Final = 1200.0
@@ -69,53 +65,55 @@ class Golden:
         return []
 
 
-def rootfs_name(login: Login, packages: Sequence[str] | None = None) -> str:
-    """The name of the root file system that the packages and the keys make.
-
-    Args:
-        login: the keys.
-        packages: what is in it, where that is not Debian's column of the table.
-    """
-    listed = package_list(PACKAGES) if packages is None else packages
-    hook, units = (GUEST / each for each in ("customize.sh", "masked-units"))
-    parts = (" ".join(listed), hook, units, SUITE, MIRROR, login.public_key)
-    return f"rootfs-{cache.digest(*parts)}"
-
-
-def golden_name(login: Login, image: Image) -> str | None:
+def golden_name(login: Login, image: Image, distro: Distro = DEFAULT) -> str | None:
     """The name of the golden that these ingredients make; None while the image is not fetched."""
     key = image.key()
     if key is None:
         return None
-    provision = GUEST / "provision.sh"
-    return f"golden-{cache.digest(rootfs_name(login), key, provision, *FACTS.values(), USER)}"
+    asked = (*FACTS.values(), *FEATURES.values())
+    rootfs = rootfs_name(login, distro=distro)
+    return f"golden-{cache.digest(rootfs, key, GUEST / 'provision.sh', *asked, USER)}"
 
 
-def find(keeper: Keeper, image: Image) -> Golden | None:
-    """The golden for an image, where the cache has a valid one."""
+def find(keeper: Keeper, image: Image, distro: Distro = DEFAULT) -> Golden | None:
+    """The golden for an image on a distribution, where the cache has a valid one."""
     login = cache.login(keeper.cache)
-    name = golden_name(login, image)
+    name = golden_name(login, image, distro)
     if name is None or (stamp := keeper.call("stamp", name=name)["stamp"]) is None:
         return None
     facts: dict[str, str] = stamp["facts"]
     return _finished(keeper, name, login, facts)
 
 
-def ensure(keeper: Keeper, image: Image, say: Say) -> Golden:
-    """The golden for an image; built now where the cache has none.
+def ensure(keeper: Keeper, image: Image, say: Say, distro: Distro = DEFAULT) -> Golden:
+    """The golden for an image on a distribution; built now where the cache has none.
 
     Raises:
         HostError: it cannot be built; says why and what to do.
     """
-    found = find(keeper, image)
+    found = find(keeper, image, distro)
     if found is not None:
         return found
-    waiting = "another run is building the machine image; waiting for it"
-    with cache.exclusive(keeper.cache, "golden", lambda: say(waiting)):
-        return find(keeper, image) or _build(keeper, image, say)
+    waiting = f"another run is building the machine image of {distro}; waiting for it"
+    with cache.exclusive(keeper.cache, f"golden-{distro.word}", lambda: say(waiting)):
+        return find(keeper, image, distro) or _build(keeper, image, say, distro)
 
 
-def _build(keeper: Keeper, image: Image, say: Say) -> Golden:
+def prepare_image(keeper: Keeper, image: Image, say: Say) -> None:
+    """Fetch or make the mail server image, one process at a time.
+
+    What podman is needed for is done by that of the default distribution: an older one does not
+    understand every recipe.
+
+    Raises:
+        HostError: it cannot be had; says why and what to do.
+    """
+    login = cache.login(keeper.cache)
+    with cache.exclusive(keeper.cache, "image", lambda: say("another run makes the image")):
+        image.prepare(keeper, say, lambda: ensure_rootfs(keeper, login, say))
+
+
+def _build(keeper: Keeper, image: Image, say: Say, distro: Distro) -> Golden:
     free = keeper.call("hello")["free"]
     if free < FREE_BYTES:
         raise HostError(
@@ -126,22 +124,23 @@ def _build(keeper: Keeper, image: Image, say: Say) -> Golden:
     # Mostly waiting for the mirror and unpacking: both cores have something to do.
     pool = ThreadPoolExecutor(2)
     try:
-        made = pool.submit(ensure_rootfs, keeper, login, say)
-        prepared = pool.submit(image.prepare, keeper, say, made.result)
+        made = pool.submit(ensure_rootfs, keeper, login, say, None, distro)
+        prepared = pool.submit(prepare_image, keeper, image, say)
         rootfs = made.result()
         prepared.result()
     finally:
         # Whoever interrupts does not wait for it: what is being built ends with the keeper.
         pool.shutdown(wait=False, cancel_futures=True)
     # What was fetched only now may be what a golden was made from before.
-    found = find(keeper, image)
+    found = find(keeper, image, distro)
     if found is not None:
         return found
-    golden = golden_name(login, image)
+    golden = golden_name(login, image, distro)
     assert golden is not None
     started = time.monotonic()
     say("machine: first boot")
-    machine = NspawnMachine(keeper, "golden", rootfs, login, {}, USER)
+    name = f"golden-{distro.word}"
+    machine = NspawnMachine(keeper, name, rootfs, login, {}, USER)
     machine.start()
     try:
         machine.wait_until_up()
@@ -152,7 +151,7 @@ def _build(keeper: Keeper, image: Image, say: Say) -> Golden:
         say("machine: shutting down")
         machine.halt()
         notes = {"facts": facts, "built": time.strftime("%Y-%m-%d"), "image": str(image.label)}
-        keeper.call("finish", name="golden", final=golden, notes=notes)
+        keeper.call("finish", name=name, final=golden, notes=notes | {"distro": distro.name})
     finally:
         machine.destroy()
     say(f"machine: image ready after {time.monotonic() - started:.0f} s")
@@ -186,43 +185,3 @@ def provision(machine: BaseMachine, say: Say) -> None:
         # The last word is the script's own; before it, programs may have said more.
         what = what.rpartition("provision: ")[2] if arrow else done.stderr.strip()
         raise MachineError(f"{machine.name} cannot be provisioned: {what}", remedy if arrow else "")
-
-
-def ensure_rootfs(
-    keeper: Keeper, login: Login, say: Say, packages: Sequence[str] | None = None
-) -> str:
-    """The name of the root file system that a golden is made from; made now where missing.
-
-    Call it under the lock `golden`, as `ensure` does.
-
-    Args:
-        keeper: makes it.
-        login: the keys of its machines.
-        say: is told of progress.
-        packages: what to install, where that is not Debian's column of the table.
-
-    Raises:
-        HostError: it cannot be made; says why and what to do.
-    """
-    name = rootfs_name(login, packages)
-    if keeper.call("stamp", name=name)["stamp"] is not None:
-        return name
-    say("machine: installing packages")
-    hook = f"{GUEST / 'customize.sh'} \"$1\" '{login.public_key}' {GUEST / 'masked-units'}"
-    listed = package_list(PACKAGES) if packages is None else packages
-    command = mmdebstrap(SUITE, listed, [hook], "{target}")
-    try:
-        keeper.call(
-            "bootstrap",
-            progress=lambda line: say(f"machine: {line}"),
-            name="rootfs",
-            final=name,
-            command=command,
-            notes={"built": time.strftime("%Y-%m-%d")},
-        )
-    except OSError as error:
-        raise HostError(
-            f"the machine's packages cannot be installed: {error}",
-            "is the Debian mirror reachable? see `dms-harness doctor`",
-        ) from error
-    return name

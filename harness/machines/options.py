@@ -19,6 +19,8 @@ class MachineOptions:
 
     Attributes:
         machine: `auto`, `nspawn`, `vagrant`, or `ssh:[USER@]HOST[:PORT]`.
+        distro: which distribution the embedded kind is, see `harness.machines.distros`; empty for
+            the default one.
         box: a box by the name of its distribution (`fedora-44`), or by Vagrant's own.
         provider: `libvirt`, `virtualbox`, `qemu`, or empty for the first that is there.
         accelerator: `auto`, `kvm` or `tcg`.
@@ -28,6 +30,7 @@ class MachineOptions:
     """
 
     machine: str = "auto"
+    distro: str = ""
     box: str = "fedora-44"
     provider: str = ""
     accelerator: str = "auto"
@@ -50,6 +53,13 @@ def add_options(add: Callable[..., object]) -> None:
         help="what to deploy on: nspawn, a systemd-nspawn machine on this computer; vagrant, a"
         " virtual machine; ssh:[USER@]HOST[:PORT], a host that you have; auto takes what can run"
         " here (default)",
+    )
+    add(
+        "--distro",
+        default=default.distro,
+        metavar="NAME",
+        help="which distribution an nspawn machine is: debian-12, debian-13 (default),"
+        " debian-forky, or rootfs:PATH, your own root file system as a tar file or a folder",
     )
     for name, metavar, text in (
         ("box", "BOX", f"distribution or box, default {default.box}"),
@@ -79,6 +89,7 @@ def words_of(options: MachineOptions) -> list[str]:
     """The words of a command line that ask for this."""
     default = MachineOptions()
     words = [] if options.machine == default.machine else [f"--machine={options.machine}"]
+    words += [f"--distro={options.distro}"] if options.distro else []
     if options.machine.startswith("ssh"):
         return [*words, CONSENT]
     words += [
@@ -94,6 +105,7 @@ def options_of(given: argparse.Namespace) -> MachineOptions:
     words = ("box", "provider", "accelerator", "cpus", "memory")
     return MachineOptions(
         machine=given.machine,
+        distro=given.distro,
         consent=given.consent,
         **{word: getattr(given, f"vagrant_{word}") for word in words},
     )

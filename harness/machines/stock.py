@@ -12,7 +12,9 @@ from harness.mailserver.image import NAME
 from harness.vantage import Family
 
 FACTS: Final[Mapping[str, str]] = {
-    "distribution": '. /etc/os-release && echo "$ID $VERSION_ID"',
+    "distribution": '. /etc/os-release && echo "$ID ${VERSION_ID-$VERSION_CODENAME}"',
+    # As `--distro` and `--vagrant-box` name the ones that there are.
+    "distro": '. /etc/os-release && echo "$ID-${VERSION_ID-$VERSION_CODENAME}"',
     "kernel": "uname -r",
     "systemd": "systemctl --version | head -1",
     "podman": "podman --version",
@@ -23,11 +25,40 @@ FACTS: Final[Mapping[str, str]] = {
     # Where Debian has it, and where Fedora does.
     "netavark": "PATH=/usr/lib/podman:/usr/libexec/podman netavark --version",
     "compose": "docker-compose version --short",
+    "podman-compose": "podman-compose --version 2>/dev/null | sed -n 's/^podman-compose v.* //p'",
     "firewalld": "firewall-offline-cmd --version",
+    # Which podman turns `.container` files into units; without it they are just files.
+    "quadlet": "test -x /usr/lib/systemd/system-generators/podman-system-generator"
+    " && echo yes || echo no",
+    # A setting's name is among the words of a program that knows it.
+    "rootless_port_forwarder": 'grep -qa rootless_port_forwarder "$(command -v podman)"'
+    " && echo yes || echo no",
+    "network backend": "podman info --format '{{.Host.NetworkBackend}}'",
     "image": f"podman image inspect --format '{{{{.Id}}}}' {NAME}",
+    # What docker-mailserver's own recipe, and whoever keeps to it, notes of its release.
+    "docker-mailserver": "podman image inspect --format"
+    f" '{{{{index .Labels \"org.opencontainers.image.version\"}}}}' {NAME}",
     "host_key": "cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub",
 }
-"""What a machine is asked of itself, and how."""
+"""What a machine is asked of itself by root, and how."""
+
+_DOES = f"c=$(podman create {{}} {NAME} 2>/dev/null) && podman rm $c >/dev/null"
+"""Whether podman makes a container so; it says no to a network that it does not know."""
+_SAYS = " && echo yes || echo no"
+
+FEATURES: Final[Mapping[str, str]] = {
+    "pasta network": f"command -v pasta >/dev/null && {_DOES.format('--network pasta')}{_SAYS}",
+    "slirp4netns network": "command -v slirp4netns >/dev/null"
+    f" && {_DOES.format('--network slirp4netns')}{_SAYS}",
+    "rootless network": f"c=$(podman create {NAME}) && podman inspect --format"
+    " '{{.HostConfig.NetworkMode}}' $c && podman rm $c >/dev/null",
+    "rootless storage": "podman info --format"
+    " '{{.Store.GraphDriverName}}{{range $name, $_ := .Store.GraphOptions}} {{$name}}{{end}}'",
+}
+"""What it is asked by the user who runs rootless containers: what podman can do for one.
+
+Podman is asked to do a thing, not for its version, so that these hold for one that nobody knew.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,5 +118,12 @@ class Stock(Protocol):
 
 
 def made_of(machine: BaseMachine) -> dict[str, str]:
-    """A machine's answers to `FACTS`, once it is provisioned and has its image."""
-    return {fact: machine.run(command).stdout.strip() for fact, command in FACTS.items()}
+    """A machine's answers to `FACTS` and `FEATURES`, once it is provisioned and has its image.
+
+    Those to the latter are missing where there is no rootless user yet.
+    """
+    made = {fact: machine.run(command).stdout.strip() for fact, command in FACTS.items()}
+    if machine.user != "root":
+        for feature, command in FEATURES.items():
+            made[feature] = machine.run(command, machine.user).stdout.strip()
+    return made

@@ -16,8 +16,8 @@ from pathlib import Path
 from harness import addresses, cache
 from harness.keeper.client import Keeper
 from harness.loop import wait_for
-from harness.machines import golden
 from harness.machines.nspawn import NspawnMachine
+from harness.machines.rootfs import ensure_rootfs
 from harness.machines.stock import Network
 
 ADMIN = "joan"
@@ -74,8 +74,7 @@ def somebodys_host(folder: Path, name: str = "host") -> Iterator[Reachable]:
     keeper = Keeper(cache.folder(), "sshtest")
     try:
         login = cache.login(keeper.cache)
-        with cache.exclusive(keeper.cache, "golden", lambda: None):
-            rootfs = golden.ensure_rootfs(keeper, login, print)
+        rootfs = ensure_rootfs(keeper, login, print)
         machine = Host(keeper, name, rootfs, login, {}, ADMIN, Network(second="enp2s0"))
         machine.start()
         machine.wait_until_up()

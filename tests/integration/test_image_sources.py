@@ -21,7 +21,7 @@ import pytest
 from harness import cache
 from harness.errors import HostError
 from harness.keeper.client import Keeper
-from harness.machines import golden
+from harness.machines.rootfs import ensure_rootfs
 from harness.mailserver.archive import Archived, identity
 from harness.mailserver.choose import choose
 
@@ -168,8 +168,7 @@ def keeper() -> Iterator[Keeper]:
 
 @pytest.fixture(scope="module")
 def rootfs(keeper: Keeper) -> str:
-    with cache.exclusive(keeper.cache, "golden", lambda: None):
-        return golden.ensure_rootfs(keeper, cache.login(keeper.cache), print)
+    return ensure_rootfs(keeper, cache.login(keeper.cache), print)
 
 
 @pytest.fixture

@@ -20,10 +20,11 @@ from harness.keeper.client import Keeper
 from harness.machines import golden
 from harness.machines.debian import package_list
 from harness.machines.nspawn import NspawnMachine
+from harness.machines.rootfs import PACKAGES, ensure_rootfs
 
 pytestmark = NEEDS_ROOT
 
-LIST = package_list(golden.PACKAGES, "fedora")
+LIST = package_list(PACKAGES, "fedora")
 MACHINE = (
     *("systemd", "systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "passwd", "procps"),
     *("iproute2", "dnf", "rpm", "createrepo-c"),
@@ -92,8 +93,7 @@ def machine() -> Iterator[NspawnMachine]:
     """A machine that says it is Fedora, not provisioned."""
     keeper = Keeper(cache.folder(), "dnf")
     login = cache.login(keeper.cache)
-    with cache.exclusive(keeper.cache, "golden", lambda: None):
-        rootfs = golden.ensure_rootfs(keeper, login, print, MACHINE)
+    rootfs = ensure_rootfs(keeper, login, print, MACHINE)
     machine = NspawnMachine(keeper, "f", rootfs, login, {}, golden.USER)
     try:
         machine.start()

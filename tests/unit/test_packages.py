@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.machines import golden
+from harness.machines import rootfs
 from harness.machines.debian import Family, package_list
 from harness.machines.shell import Login
 
@@ -19,13 +19,13 @@ def login(tmp_path: Path) -> Login:
 
 @pytest.mark.parametrize("family", ["debian", "fedora"])
 def test_the_table_has_each_package_once(family: Family) -> None:
-    names = package_list(golden.PACKAGES, family)
+    names = package_list(rootfs.PACKAGES, family)
     assert "podman" in names
     assert sorted(set(names)) == sorted(names)
 
 
 def test_the_table_has_two_columns_throughout() -> None:
-    rows = [line.split("#")[0].split() for line in golden.PACKAGES.read_text().splitlines()]
+    rows = [line.split("#")[0].split() for line in rootfs.PACKAGES.read_text().splitlines()]
     assert [row for row in rows if row and len(row) != 2] == []
     assert ["-", "-"] not in rows
 
@@ -50,8 +50,8 @@ def test_only_debians_column_names_a_root_file_system(
     names = []
     for table in ("a x\n", "# why\na y\n", "a y\nb -\n"):
         path.write_text(table)
-        monkeypatch.setattr(golden, "PACKAGES", path)
-        names.append(golden.rootfs_name(login))
+        monkeypatch.setattr(rootfs, "PACKAGES", path)
+        names.append(rootfs.rootfs_name(login))
     assert names[0] == names[1] != names[2]
-    assert golden.rootfs_name(login, ["a", "b"]) == names[2]
-    assert golden.rootfs_name(login, ["a"]) == names[0]
+    assert rootfs.rootfs_name(login, ["a", "b"]) == names[2]
+    assert rootfs.rootfs_name(login, ["a"]) == names[0]

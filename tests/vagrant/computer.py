@@ -18,9 +18,11 @@ from urllib.parse import urlsplit
 from harness import cache
 from harness.keeper.client import Keeper
 from harness.machines.debian import mmdebstrap, package_list
+from harness.machines.distros import DEFAULT
 from harness.machines.execution import Completed
-from harness.machines.golden import GUEST, SUITE, USER
+from harness.machines.golden import USER
 from harness.machines.nspawn import NspawnMachine
+from harness.machines.rootfs import GUEST
 from harness.machines.vagrant.box import BUILT, find_box
 from harness.mailserver.standin import StandIn
 
@@ -59,10 +61,12 @@ class Computer:
     def _rootfs(self, key: str) -> str:
         packages, hook = HERE / "computer.packages", HERE / "customize.sh"
         units, common = GUEST / "masked-units", GUEST / "customize.sh"
-        name = f"rootfs-computer-{cache.digest(packages, hook, units, common, key, SUITE)}"
+        name = (
+            f"rootfs-computer-{cache.digest(packages, hook, units, common, key, DEFAULT.release)}"
+        )
         if self.keeper.call("stamp", name=name)["stamp"] is None:
             customize = f"{hook} \"$1\" '{key}' {units} {common}"
-            command = mmdebstrap(SUITE, package_list(packages), [customize], "{target}")
+            command = mmdebstrap(DEFAULT.release, package_list(packages), [customize], "{target}")
             self.keeper.call("bootstrap", name="computer", final=name, command=command, notes={})
         return name
 

@@ -6,6 +6,7 @@
 #   $1 name of the user who runs rootless containers
 #   $2 public SSH key that root and the user are entered with
 #   $3 the text of the table `packages`; where it is empty, nothing is installed
+#   $4 "packages" where this is a root file system that nothing runs on yet: they are all it gets
 # No sysctl is set: those that the guide names are its reader's own steps.
 set -eu
 export LC_ALL=C
@@ -17,7 +18,7 @@ die() {
 }
 
 . /etc/os-release
-user=$1 key=$2 table=$3
+user=$1 key=$2 table=$3 stage=${4-}
 case " $ID ${ID_LIKE-} " in
 *' debian '*) family=debian sshd=ssh.service registry=docker-registry.service ;;
 *' fedora '*) family=fedora sshd=sshd.service registry=docker-distribution.service ;;
@@ -86,6 +87,7 @@ install_packages() {
 # shellcheck disable=SC2046
 set -- $(missing $(wanted))
 [ $# -eq 0 ] || install_packages "$@"
+[ "$stage" != packages ] || exit 0
 
 # -- users --------------------------------------------------------------------------------------
 

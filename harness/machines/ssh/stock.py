@@ -87,8 +87,7 @@ class SshStock:
         self._guard: Guard | None = None
         self._before: State = {}
         self._ready: State = {}
-        with cache.exclusive(keeper.cache, "golden", lambda: say("another run builds an image")):
-            image.prepare(keeper, say, lambda: golden.ensure_rootfs(keeper, self._keys, say))
+        golden.prepare_image(keeper, image, say)
 
     @property
     def facts(self) -> Mapping[str, str]:

@@ -168,10 +168,7 @@ class VagrantStock:
         if all(machine.run(f"podman image exists {NAME_OF_IMAGE}", u).status == 0 for u in users):
             return
         keeper, say = self._keeper, self._say
-        with cache.exclusive(keeper.cache, "golden", lambda: say("another run builds an image")):
-            self._image.prepare(
-                keeper, say, lambda: golden.ensure_rootfs(keeper, cache.login(keeper.cache), say)
-            )
+        golden.prepare_image(keeper, self._image, say)
         self._image.load(machine, say)
 
     def _up(self, vagrant: Vagrant, within: float) -> None:

@@ -9,6 +9,7 @@ from harness.errors import MachineError
 from harness.loop import wait_for
 from harness.machines import golden
 from harness.machines.base import BaseMachine
+from harness.machines.rootfs import GUEST
 from harness.machines.ssh.guard import STATE
 from harness.machines.ssh.machine import LOAD, REMOVE_USER
 from harness.mailserver.image import NAME, Say
@@ -28,7 +29,7 @@ class TearDown:
 
     def __init__(self, machine: BaseMachine) -> None:
         machine.succeed(f"mkdir -p {STATE}")
-        machine.copy_to(golden.GUEST / "restore.py", f"{STATE}/restore.py")
+        machine.copy_to(GUEST / "restore.py", f"{STATE}/restore.py")
         machine.succeed(f"podman save --quiet --output {_ARCHIVE} {NAME}", within=WITHIN)
         machine.succeed(f"{_RESTORE} keep", within=WITHIN)
         self._before = wait_for(leaks.look(machine))

@@ -1,0 +1,109 @@
+"""Distributions that a machine of the embedded kind can be, and what is special about each.
+
+A generation of podman is added by a row of `KNOWN`. What a scenario can show on it is not written
+here: the machine is asked once, when its golden is built (`harness.machines.stock`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from harness.errors import HostError
+
+How = Literal["mmdebstrap", "rootfs"]
+"""How a root file system comes about: from Debian's packages, or from one that the user has."""
+OWN: Final = "rootfs:"
+"""What a user's own root file system is asked for by, before its path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Distro:
+    """A distribution, or somebody's own root file system.
+
+    Attributes:
+        name: as `--distro` takes it.
+        release: the mirror's name of it (`bookworm`), or the path of a tar file or a folder.
+        how: what fills the root file system.
+        more: packages that it needs beside those of the table of packages → why.
+        apt: options for apt while it is installed → why.
+        about: what people should know of it.
+    """
+
+    name: str
+    release: str
+    how: How = "mmdebstrap"
+    more: Mapping[str, str] = field(default_factory=dict)
+    apt: Mapping[str, str] = field(default_factory=dict)
+    about: str = ""
+
+    @property
+    def word(self) -> str:
+        """A short name, fit to be part of a file's or a machine's."""
+        return "rootfs" if self.how == "rootfs" else self.name
+
+    def __str__(self) -> str:
+        return self.name
+
+
+DEBIAN_12: Final = Distro(
+    "debian-12",
+    "bookworm",
+    more={
+        "fuse-overlayfs": "its podman asks for rootless overlay before it is in its user namespace,"
+        " finds none without this program, and falls back to vfs, which copies whole images; who"
+        " installs podman with what it recommends has it"
+    },
+    about="podman 4.3: no Quadlet, no pasta; slirp4netns is the default; docker-compose 1.29",
+)
+DEBIAN_13: Final = Distro(
+    "debian-13", "trixie", about="podman 5.4; pasta is the default; docker-compose 2.26"
+)
+DEBIAN_FORKY: Final = Distro(
+    "debian-forky",
+    "forky",
+    apt={
+        "Acquire::Check-Valid-Until false": "a mirror may keep a state of it for longer than that"
+        " says it is valid: Debian's own changes four times a day"
+    },
+    about="what will be Debian 14, as its mirror has it: podman 5.8, docker-compose 2.40",
+)
+KNOWN: Final[Mapping[str, Distro]] = {
+    each.name: each for each in (DEBIAN_12, DEBIAN_13, DEBIAN_FORKY)
+}
+DEFAULT: Final = DEBIAN_13
+
+
+def find(name: str) -> Distro:
+    """The distribution of a name, or the default for an empty one.
+
+    Raises:
+        HostError: there is none; says what was meant, or what can be meant.
+    """
+    if not name:
+        return DEFAULT
+    if name.startswith(OWN):
+        return _own(name)
+    if name in KNOWN:
+        return KNOWN[name]
+    near = difflib.get_close_matches(name, KNOWN, 1)
+    if Path(name).exists():
+        raise HostError(f"--distro {name}: no such distribution", f"did you mean {OWN}{name}?")
+    raise HostError(
+        f"--distro {name}: no such distribution",
+        f"did you mean {near[0]}?" if near else f"it takes {', '.join(KNOWN)}, {OWN}PATH",
+    )
+
+
+def _own(name: str) -> Distro:
+    """A root file system that a user has."""
+    path = Path(name.removeprefix(OWN)).expanduser().absolute()
+    if not name.removeprefix(OWN) or not path.exists():
+        raise HostError(
+            f"--distro {name}: no such file or folder",
+            f"{OWN}PATH, a tar file or a folder with a whole root file system",
+        )
+    return Distro(f"{OWN}{path}", str(path), "rootfs", about="your own root file system")
