@@ -14,6 +14,7 @@ from pathlib import Path
 from harness.errors import HostError
 from harness.keeper.cgroups import v2_root
 from harness.machines.debian import MIRROR
+from harness.machines.distros import DEFAULT, Distro
 
 KERNEL = (5, 14)
 """The first kernel that can kill a whole cgroup at once."""
@@ -153,16 +154,16 @@ def _disk() -> Finding:
     )
 
 
-def _mirror() -> Finding:
-    url = f"{MIRROR}/dists/trixie/InRelease"
+def _mirror(suite: str = DEFAULT.release) -> Finding:
+    url = f"{MIRROR}/dists/{suite}/InRelease"
     try:
         with urllib.request.urlopen(url, timeout=MIRROR_WITHIN):  # noqa: S310 - the user's own URL
-            return Finding("package mirror", True, MIRROR)
+            return Finding("package mirror", True, f"{MIRROR} has {suite}")
     except (urllib.error.URLError, OSError) as error:
         return Finding(
             "package mirror",
             False,
-            f"{MIRROR}: {getattr(error, 'reason', error)}",
+            f"{url}: {getattr(error, 'reason', error)}",
             "connect to the network, or set DMS_HARNESS_MIRROR to a mirror that answers",
         )
 
@@ -193,10 +194,17 @@ def examine_for_vm() -> Iterator[Finding]:
         yield check()
 
 
-def examine(with_mirror: bool = False) -> Iterator[Finding]:
-    """Look at everything, in the order in which it is needed."""
-    for check in (*CHECKS, *([_mirror] if with_mirror else [])):
+def examine(with_mirror: bool = False, distro: Distro = DEFAULT) -> Iterator[Finding]:
+    """Look at everything, in the order in which it is needed.
+
+    Args:
+        with_mirror: whether to look at the mirror that machines are built from as well.
+        distro: which distribution they would be; one that the user has needs no mirror.
+    """
+    for check in CHECKS:
         yield check()
+    if with_mirror and distro.how == "mmdebstrap":
+        yield _mirror(distro.release)
 
 
 def problems(with_mirror: bool = False) -> list[Finding]:

@@ -5,6 +5,7 @@ No scheduler: what deals out the cells is the continuous integration that they a
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from collections.abc import Sequence
@@ -20,11 +21,16 @@ if TYPE_CHECKING:
 PYTEST = ".venv/bin/pytest"
 AT_MOST = 256
 """Cells that GitHub takes of one matrix."""
+AUTO = "auto"
+"""The mail server that a run takes where it is told nothing."""
+PATHS = ("/", "./", "../", "~", "rootfs:")
+"""How values begin that are paths."""
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 
 Cell = dict[str, Any]
-"""`id`, `machine`, `scenarios` (the variants' ids), `command` (a line of shell), `junitxml` and
+"""`id`, `machine`, `distro` and `mailserver` (as the options take them; an empty distribution is
+the machine's own), `scenarios` (the variants' ids), `command` (a line of shell), `junitxml` and
 `runs` (where that writes). More keys may come: what else a cell is told apart by."""
 
 
@@ -107,6 +113,26 @@ def expression(chosen: Sequence[Scenario], every: Sequence[Scenario], words: str
     return f"({words}) and ({exact})" if words else exact
 
 
+def names(values: Sequence[str]) -> dict[str, str]:
+    """A short name for each value of a dimension, fit for a cell's id; none for its default.
+
+    Values that differ get different names, also where they differ in what a name cannot have.
+
+    Args:
+        values: of one dimension, as its option takes them.
+    """
+    made: dict[str, str] = {}
+    for value in dict.fromkeys(values):
+        # Of a path, what tells it from others is its end.
+        path = value.rpartition("/")[2] if value.startswith(PATHS) else value
+        word = first = _NOT_IN_A_NAME.sub("_", path).strip("_.") or ("other" if value else "")
+        number = itertools.count(2)
+        while word in made.values():
+            word = f"{first}_{next(number)}"
+        made[value] = word
+    return made
+
+
 def cells(
     every: Sequence[Scenario],
     machines: Sequence[str],
@@ -114,8 +140,10 @@ def cells(
     words: str = "",
     many: int | None = None,
     scenarios: Path | None = None,
+    distros: Sequence[str] = ("",),
+    mailservers: Sequence[str] = (AUTO,),
 ) -> list[Cell]:
-    """All cells, machine by machine.
+    """All cells: by machine, distribution, mail server and scenarios, in this order.
 
     Args:
         every: all scenario variants there are.
@@ -124,19 +152,27 @@ def cells(
         words: an expression that narrows it, as `-k` takes it.
         many: cells for each machine; without it, one for each scenario folder.
         scenarios: the folder of scenarios, where it is not the usual one.
+        distros: as `--distro` takes them, or an empty one for the machine's own.
+        mailservers: as `--mailserver` takes them.
 
     Raises:
         HarnessError: nothing is selected.
     """
     chosen = groups(select(every, words), many)
+    called = [names(machines), names(distros), names(mailservers)]
     made: list[Cell] = []
-    for machine in machines:
+    for where in itertools.product(*called):
+        machine, distro, mailserver = where
+        told = [name[value] for name, value in zip(called, where, strict=True)]
+        if list(mailservers) == [AUTO]:
+            del told[-1]
         for name, variants in chosen.items():
-            cell = f"{_NOT_IN_A_NAME.sub('_', machine)}-{name}"
+            cell = "-".join(word for word in (*told, name) if word)
             folder = runs / cell
             argv = [
                 PYTEST,
-                *words_of(MachineOptions(machine=machine)),
+                *words_of(MachineOptions(machine=machine, distro=distro)),
+                *([f"--mailserver={mailserver}"] if mailserver != AUTO else []),
                 *([f"--scenarios={scenarios}"] if scenarios else []),
                 "-k",
                 expression(variants, every, words),
@@ -147,6 +183,8 @@ def cells(
                 {
                     "id": cell,
                     "machine": machine,
+                    "distro": distro,
+                    "mailserver": mailserver,
                     "scenarios": [each.id for each in variants],
                     "command": shlex.join(argv),
                     "runs": str(folder),

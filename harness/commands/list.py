@@ -6,13 +6,15 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from harness.commands.options import add_json, add_scenarios
+from harness.needs import YES
 
 if TYPE_CHECKING:
     from harness.scenario import Scenario
 
 JSON = {
     "scenarios": "the variants: `id`, `folder`, `variant`, `title`, `user`, `launcher`, `network`,"
-    " `ports` (service: port), `families`, `interface`, `checks`, `words` (what `-k` takes),"
+    " `ports` (service: port), `families`, `interface`, `checks`, `needs` (of a machine: fact:"
+    " what it must be), `words` (what `-k` takes),"
     " `vantages` and what is `expected`",
 }
 
@@ -44,6 +46,12 @@ def run(args: argparse.Namespace) -> int:
                 f"  {mode}, launcher {table.launcher}, network {table.network}, ports {ports},"
                 f" {families}, interface {table.interface}"
             )
+            if scenario.needs:
+                needs = ", ".join(
+                    fact if wanted in (YES, ".+") else f"{fact} {wanted}"
+                    for fact, wanted in scenario.needs.items()
+                )
+                print(f"  needs {needs}")
         print(f"  {scenario.variant:28} {settings.checks:10} {_expected(scenario)}")
     print(f"\n{len(scenarios)} variants; any word above selects: pytest -k 'rootless and compose'")
     return 0
@@ -64,6 +72,7 @@ def _plain(scenario: Scenario) -> dict[str, Any]:
         "families": list(table.families),
         "interface": scenario.interface,
         "checks": settings.checks,
+        "needs": scenario.needs,
         "words": sorted(scenario.words),
         "vantages": {"reachable": scenario.reachable, "unreachable": scenario.unreachable},
         "expected": {

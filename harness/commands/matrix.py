@@ -10,7 +10,8 @@ from harness.commands.options import add_json, add_scenarios
 from harness.errors import HarnessError
 
 JSON = {
-    "cells": "`id`, `machine`, `scenarios` (the variants' ids), `command` (a line of shell), and"
+    "cells": "`id`, `machine`, `distro` (empty where it is the machine's own), `mailserver`,"
+    " `scenarios` (the variants' ids), `command` (a line of shell), and"
     " `runs` and `junitxml`, where that writes; with `--github` the same below `include`, without"
     " a schema. More keys may come",
 }
@@ -41,6 +42,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the kinds of machines, as pytest's --machine (default: auto)",
     )
     parser.add_argument(
+        "--distro",
+        nargs="+",
+        default=[""],
+        metavar="NAME",
+        help="the distributions, as pytest's --distro (default: the machine's own)",
+    )
+    parser.add_argument(
+        "--mailserver",
+        nargs="+",
+        default=["auto"],
+        metavar="SOURCE",
+        help="the mail servers' images, as pytest's --mailserver (default: auto)",
+    )
+    parser.add_argument(
         "--runs",
         type=Path,
         default=Path("runs"),
@@ -56,11 +71,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the cells of a run in parts: machine by scenarios, each with its pytest command."""
+    """Print the cells of a run in parts: machines, distributions and mail servers by scenarios.
+
+    Each has its pytest command.
+    """
     import json
 
     from harness import matrix
-    from harness.machines.choice import KINDS
+    from harness.machines.choice import KINDS, insist_on_distro
+    from harness.machines.options import MachineOptions
     from harness.scenario_file import load_all
 
     if args.cells is not None and args.cells < 1:
@@ -69,14 +88,26 @@ def run(args: argparse.Namespace) -> int:
         if machine.partition(":")[0] not in (*KINDS, "auto") or machine == "ssh":
             kinds = "auto, nspawn, vagrant, ssh:[USER@]HOST[:PORT]"
             raise HarnessError(f"--machine {machine}: no such kind of machine", f"it takes {kinds}")
+        for distro in filter(None, args.distro):
+            insist_on_distro(MachineOptions(machine=machine, distro=distro))
     own = args.scenarios if args.scenarios != Path("scenarios") else None
     every = load_all(args.scenarios)
-    cells = matrix.cells(every, args.machine, args.runs, args.words, args.cells, own)
+    cells = matrix.cells(
+        every,
+        args.machine,
+        args.runs,
+        args.words,
+        args.cells,
+        own,
+        distros=args.distro,
+        mailservers=args.mailserver,
+    )
     if args.github:
+        combinations = len(args.machine) * len(args.distro) * len(args.mailserver)
         if len(cells) > matrix.AT_MOST:
             raise HarnessError(
                 f"{len(cells)} cells: GitHub takes {matrix.AT_MOST} of one matrix",
-                f"--cells {matrix.AT_MOST // len(args.machine)}",
+                f"--cells {max(1, matrix.AT_MOST // combinations)}",
             )
         print(json.dumps({"include": cells}, ensure_ascii=False))
     elif args.json:

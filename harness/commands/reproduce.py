@@ -58,6 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="never a host of yours: what strangers send is not run there",
     )
     parser.add_argument(
+        "--distro",
+        default="",
+        metavar="NAME",
+        help="as pytest's: the generation of podman nearest to the reporter's (default: debian-13)",
+    )
+    parser.add_argument(
         "--runs", type=Path, default=Path("runs"), metavar="DIR", help="where the record goes"
     )
     add_scenarios(parser)
@@ -122,7 +128,7 @@ def _deployed(args: argparse.Namespace, made: Plan) -> int:
     from harness.scenario_file import load
     from harness.session import new_run
 
-    machine = choose_machine(MachineOptions(machine=args.machine))
+    machine = choose_machine(MachineOptions(machine=args.machine, distro=args.distro))
     image = choose(args.mailserver)
     # No latest run: others look there for what a whole run has seen.
     where = new_run(args.runs, is_latest=False)

@@ -55,7 +55,7 @@ def choose_machine(options: MachineOptions) -> Choice:
     """
     kind, _, host = options.machine.partition(":")
     if options.distro:
-        _insist_on_distro(kind, options)
+        insist_on_distro(options)
     if kind == "ssh":
         if not host:
             raise HostError("--machine ssh: which host?", "--machine ssh:[USER@]HOST[:PORT]")
@@ -82,8 +82,13 @@ def choose_machine(options: MachineOptions) -> Choice:
     )
 
 
-def _insist_on_distro(kind: str, options: MachineOptions) -> None:
-    """See that the distribution exists, and is one of the embedded kind's."""
+def insist_on_distro(options: MachineOptions) -> None:
+    """See that the distribution that was asked for exists, and the kind of machine can be it.
+
+    Raises:
+        HostError: it does not, or cannot; says what does.
+    """
+    kind = options.machine.partition(":")[0]
     asked = f"--distro {options.distro}"
     if kind == "vagrant":
         raise HostError(

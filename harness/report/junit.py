@@ -25,7 +25,16 @@ COUNTED: Final = {"failures": "failure", "errors": "error", "skipped": "skipped"
 FIRST: Final[tuple[str, ...]] = ("mail.log", "podman-logs.txt", "journal.txt", "console.txt")
 """The files of the evidence that tell most; GitLab makes a link of the first one only."""
 COPIED: Final = ("timestamp", "hostname")
-FACTS: Final = ("distribution", "podman", "systemd", "kernel", "netavark", "passt", "slirp4netns")
+FACTS: Final = (
+    "distribution",
+    "podman",
+    "systemd",
+    "kernel",
+    "netavark",
+    "passt",
+    "slirp4netns",
+    "docker-mailserver",
+)
 """What is said of a machine, where it is known."""
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x80-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot have, and DEL."""

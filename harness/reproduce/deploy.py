@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.errors import HostError
 from harness.reproduce.verdict import Outcome
 
 if TYPE_CHECKING:
@@ -39,15 +40,21 @@ def deploy(
         know: is told what the machines are made of, once that is known.
 
     Raises:
-        HarnessError: the machine failed, or something is left on this computer.
+        HarnessError: the machine cannot show this, or it failed, or something is left on this
+            computer.
     """
-    from harness.opening import begin_keeper, open_session
+    from harness.opening import begin_keeper, open_session, why_not
     from harness.progress import Spoken
 
     keeper = begin_keeper(machine)
     session = open_session(machine, run, image, keeper, say, progress=Spoken(say))
     try:
         session.stock.prepare()
+        if reason := why_not(scenario, machine, lambda: session.stock):
+            raise HostError(
+                f"this cannot be deployed on these machines: {reason}",
+                "take another distribution by --distro",
+            )
         session.plan(scenario, observe=True)
         deployment = session.deploy(scenario)
         deployment.save_evidence()

@@ -52,8 +52,8 @@ def test_doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPa
     good = doctor.Finding("kernel", True, "6.18", "boot a later one")
     bad = doctor.Finding("tools", False, "missing: ip", "make setup")
     monkeypatch.setattr(doctor, "CHECKS", (lambda: good, lambda: bad))
-    monkeypatch.setattr(doctor, "_mirror", lambda: good)
-    keys = ("machine", "problems", "findings")
+    monkeypatch.setattr(doctor, "_mirror", lambda _: good)
+    keys = ("machine", "distro", "problems", "findings")
     made = printed(capsys, "doctor", status=1, only=keys)
     assert made["problems"] == 1
     assert made["findings"][:2] == [

@@ -61,12 +61,11 @@ class Computer:
     def _rootfs(self, key: str) -> str:
         packages, hook = HERE / "computer.packages", HERE / "customize.sh"
         units, common = GUEST / "masked-units", GUEST / "customize.sh"
-        name = (
-            f"rootfs-computer-{cache.digest(packages, hook, units, common, key, DEFAULT.release)}"
-        )
+        suite = DEFAULT.release
+        name = f"rootfs-computer-{cache.digest(packages, hook, units, common, key, suite)}"
         if self.keeper.call("stamp", name=name)["stamp"] is None:
             customize = f"{hook} \"$1\" '{key}' {units} {common}"
-            command = mmdebstrap(DEFAULT.release, package_list(packages), [customize], "{target}")
+            command = mmdebstrap(suite, package_list(packages), [customize], "{target}")
             self.keeper.call("bootstrap", name="computer", final=name, command=command, notes={})
         return name
 
