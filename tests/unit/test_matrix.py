@@ -107,6 +107,38 @@ def test_every_cell_writes_to_places_of_its_own() -> None:
         assert not set(cell["id"]) & set(":@/ ")
 
 
+def test_distributions_and_mail_servers_are_dimensions() -> None:
+    distros, mailservers = ["debian-12", "debian-forky"], ["stand-in", "upstream:15.0.0"]
+    made = cells(EVERY, ["nspawn"], RUNS, many=2, distros=distros, mailservers=mailservers)
+    assert len(made) == len({cell["id"] for cell in made}) == 2 * 2 * 2
+    assert made[0]["id"] == "nspawn-debian-12-stand-in-1-of-2"
+    assert made[-1]["id"] == "nspawn-debian-forky-upstream_15.0.0-2-of-2"
+    for cell in made:
+        words = shlex.split(cell["command"])
+        assert f"--distro={cell['distro']}" in words
+        assert f"--mailserver={cell['mailserver']}" in words
+    for name in {each.id for each in EVERY}:
+        of = [(c["distro"], c["mailserver"]) for c in made if name in c["scenarios"]]
+        assert sorted(of) == sorted((d, m) for d in distros for m in mailservers)
+
+
+def test_what_is_not_asked_for_is_not_in_names_and_commands() -> None:
+    for cell in cells(EVERY, ["auto"], RUNS, many=2):
+        assert cell["id"] in ("auto-1-of-2", "auto-2-of-2")
+        assert (cell["distro"], cell["mailserver"]) == ("", "auto")
+        assert "--distro" not in cell["command"]
+        assert "--mailserver" not in cell["command"]
+
+
+def test_paths_that_end_alike_have_names_of_their_own() -> None:
+    paths = ["/one/dms", "/two/dms", "./three/dms", "upstream:1", "upstream_1"]
+    made = cells(EVERY, ["nspawn"], RUNS, many=1, mailservers=paths)
+    assert len({cell["id"] for cell in made}) == len(paths)
+    assert [cell["id"] for cell in made][:2] == ["nspawn-dms-1-of-1", "nspawn-dms_2-1-of-1"]
+    for cell in made:
+        assert not set(cell["id"]) & set(":@/ ")
+
+
 def test_object_and_github(capsys: pytest.CaptureFixture[str]) -> None:
     words = [*SCENARIOS, "--machine", "nspawn", "vagrant", "--cells", "2"]
     made = printed(capsys, "matrix", *words)
@@ -129,6 +161,9 @@ def test_object_and_github(capsys: pytest.CaptureFixture[str]) -> None:
         (["--cells", "0"], "--cells 0"),
         (["--machine", "nspwn"], "no such kind of machine"),
         (["--machine", "ssh"], "no such kind of machine"),
+        (["--distro", "debian-13", "debian12"], "--distro debian12: no such distribution"),
+        (["--machine", "nspawn", "vagrant", "--distro", "debian-12"], "--vagrant-box"),
+        (["--github", "--distro", "debian-12", "debian-13", *["--mailserver", *"abcdefgh"]], "256"),
         (["--github", "--cells", "1000", "--machine", "nspawn", "vagrant"], "GitHub takes 256"),
     ],
 )

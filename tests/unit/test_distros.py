@@ -1,0 +1,163 @@
+"""Which distributions there are, how they are asked for, and what their root file systems are."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import doctor
+from harness.errors import HostError
+from harness.machines import distros, rootfs
+from harness.machines.choice import choose_machine
+from harness.machines.distros import DEBIAN_12, DEBIAN_13, DEBIAN_FORKY, DEFAULT, find
+from harness.machines.options import MachineOptions, words_of
+from harness.machines.rootfs import PACKAGES, rootfs_name
+from harness.machines.shell import Login
+
+
+@pytest.fixture
+def login(tmp_path: Path) -> Login:
+    (tmp_path / "key.pub").write_text("ssh-ed25519 AAAA dms-harness\n")
+    return Login(tmp_path / "key", None)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A folder that looks like a root file system."""
+    folder = tmp_path / "own"
+    systemd = folder / "usr" / "lib" / "systemd" / "systemd"
+    systemd.parent.mkdir(parents=True)
+    systemd.write_text("#!/bin/sh\n")
+    systemd.chmod(0o755)
+    return folder
+
+
+def test_names_and_the_default() -> None:
+    assert find("") is DEFAULT is DEBIAN_13
+    assert {name: find(name) for name in distros.KNOWN} == dict(distros.KNOWN)
+    for each in distros.KNOWN.values():
+        assert each.about
+        assert all([*each.more.values(), *each.apt.values()]), "a difference has its reason"
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("debian12", "did you mean debian-12?"),
+        ("debian-frky", "did you mean debian-forky?"),
+        ("windows", "it takes debian-12, debian-13, debian-forky, rootfs:PATH"),
+        ("rootfs:", "a tar file or a folder"),
+        ("rootfs:/nowhere", "a tar file or a folder"),
+        ("/", "did you mean rootfs:/?"),
+    ],
+)
+def test_what_does_not_exist_is_one_clear_error(name: str, says: str) -> None:
+    with pytest.raises(HostError) as raised:
+        choose_machine(MachineOptions(machine="nspawn", distro=name))
+    assert f"--distro {name}: no such" in raised.value.message
+    assert "\n" not in raised.value.message
+    assert says in raised.value.hint
+
+
+@pytest.mark.parametrize("machine", ["vagrant", "ssh:me@host"])
+def test_other_kinds_name_their_own_option(machine: str) -> None:
+    with pytest.raises(HostError, match="--distro debian-12") as raised:
+        choose_machine(MachineOptions(machine=machine, distro="debian-12", consent=True))
+    assert "--vagrant-box" in raised.value.hint
+
+
+def test_a_distribution_that_was_asked_for_is_no_virtual_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lacking = doctor.Finding("btrfs", False, "not in the kernel", "another kernel")
+    monkeypatch.setattr(doctor, "problems", lambda: [lacking])
+    with pytest.raises(HostError, match="embedded machine cannot run"):
+        choose_machine(MachineOptions(distro="debian-12"))
+
+
+def test_command_line_carries_it() -> None:
+    assert words_of(MachineOptions(distro="debian-12")) == ["--distro=debian-12"]
+    asked = MachineOptions(machine="nspawn", distro="rootfs:/a b")
+    assert words_of(asked) == ["--machine=nspawn", "--distro=rootfs:/a b"]
+
+
+def test_each_has_a_root_file_system_of_its_own(login: Login) -> None:
+    names = {rootfs_name(login, distro=each) for each in distros.KNOWN.values()}
+    assert len(names) == len(distros.KNOWN)
+    assert rootfs_name(login) == rootfs_name(login, distro=DEFAULT)
+
+
+def test_differences_reach_the_package_manager(login: Login) -> None:
+    def command(distro: distros.Distro) -> list[str]:
+        return rootfs._of_packages(distro, login, None)
+
+    for distro in distros.KNOWN.values():
+        words = command(distro)
+        assert words[words.index("{target}") - 1] == distro.release
+        (included,) = (word for word in words if word.startswith("--include="))
+        assert ("fuse-overlayfs" in included.split(",")) is (distro is DEBIAN_12)
+        assert ("--aptopt=Acquire::Check-Valid-Until false" in words) is (distro is DEBIAN_FORKY)
+
+
+def test_an_own_one_is_made_again_when_a_file_of_it_changes(login: Login, own: Path) -> None:
+    def name() -> str:
+        return rootfs_name(login, distro=find(f"rootfs:{own}"))
+
+    first = name()
+    assert name() == first
+    file = own / "etc" / "os-release"
+    file.parent.mkdir()
+    file.write_text("ID=debian\n")
+    second = name()
+    assert second != first
+    file.write_text("ID=fedora\n")  # of the same length
+    os.utime(file, ns=(1, 1))
+    assert name() != second
+
+
+def unpacked(source: Path, target: Path, *then: str) -> Any:
+    """What is done to a user's root file system, with a hook that writes down what it is given."""
+    target.mkdir()
+    hook = target.parent / "hook"
+    hook.write_text('#!/bin/sh\nprintf "%s|" "$@" >"$1/hooked"\n')
+    hook.chmod(0o755)
+    return subprocess.run(
+        ["sh", "-euc", rootfs._UNPACK, "unpack", source, target, hook, "the key", "units", *then],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("as_tar", [True, False])
+def test_an_own_one_is_unpacked_readied_and_gone_on_in(
+    own: Path, tmp_path: Path, as_tar: bool
+) -> None:
+    source, target = own, tmp_path / "target"
+    if as_tar:
+        source = tmp_path / "own.tar.gz"
+        subprocess.run(["tar", "-C", own, "-czf", source, "."], check=True)
+    done = unpacked(source, target, "echo", "goes on")
+    assert (done.returncode, done.stdout) == (0, "goes on\n")
+    assert (target / "usr" / "lib" / "systemd" / "systemd").stat().st_mode & 0o111
+    assert (target / "hooked").read_text() == f"{target}|the key|units|"
+
+
+def test_one_without_systemd_is_named(own: Path, tmp_path: Path) -> None:
+    (own / "usr" / "lib" / "systemd" / "systemd").unlink()
+    done = unpacked(own, tmp_path / "target", "echo", "goes on")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert f"{own} has no usr/lib/systemd/systemd" in done.stderr
+
+
+def test_an_own_one_gets_the_packages_and_no_more(login: Login, own: Path) -> None:
+    words = rootfs._of_own(find(f"rootfs:{own}"), login)
+    assert words[:2] == ["sh", "-euc"]
+    inside = words[words.index("systemd-nspawn") :]
+    assert "--directory={target}" in inside
+    assert inside[-4:] == ["-", "-", PACKAGES.read_text(), "packages"]
