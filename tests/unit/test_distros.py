@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 from pathlib import Path
@@ -11,12 +12,13 @@ import pytest
 
 from harness import doctor
 from harness.errors import HostError
-from harness.machines import distros, rootfs
+from harness.machines import choice, distros, rootfs
 from harness.machines.choice import choose_machine
 from harness.machines.distros import DEBIAN_12, DEBIAN_13, DEBIAN_FORKY, DEFAULT, find
 from harness.machines.options import MachineOptions, words_of
 from harness.machines.rootfs import PACKAGES, rootfs_name
 from harness.machines.shell import Login
+from harness.machines.vagrant import requirements
 
 
 @pytest.fixture
@@ -75,6 +77,10 @@ def test_a_distribution_that_was_asked_for_is_no_virtual_machine(
 ) -> None:
     lacking = doctor.Finding("btrfs", False, "not in the kernel", "another kernel")
     monkeypatch.setattr(doctor, "problems", lambda: [lacking])
+    monkeypatch.setattr(choice, "_vagrant_problems", lambda _: [])
+    kvm = doctor.Finding("KVM", True, "it boots")
+    monkeypatch.setattr(requirements, "accelerator", lambda: kvm)
+    assert choose_machine(MachineOptions()).kind == "vagrant"
     with pytest.raises(HostError, match="embedded machine cannot run"):
         choose_machine(MachineOptions(distro="debian-12"))
 
@@ -89,6 +95,8 @@ def test_each_has_a_root_file_system_of_its_own(login: Login) -> None:
     names = {rootfs_name(login, distro=each) for each in distros.KNOWN.values()}
     assert len(names) == len(distros.KNOWN)
     assert rootfs_name(login) == rootfs_name(login, distro=DEFAULT)
+    later = dataclasses.replace(DEFAULT, release="duke")
+    assert rootfs_name(login, distro=later) != rootfs_name(login)
 
 
 def test_differences_reach_the_package_manager(login: Login) -> None:
