@@ -11,6 +11,7 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import cached_property
 from pathlib import Path
@@ -202,6 +203,16 @@ class Run:
                 say_of_machine=self._say_of_machine,
             )
         return self._session
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What the run's machines are made of; empty where there were none, or none is known."""
+        if self._session is None:
+            return {}
+        try:
+            return self._session.stock.facts
+        except HarnessError:  # what ended the run has been said
+            return {}
 
     def why_not(self, scenario: Scenario) -> str:
         """Why a scenario variant cannot be judged on this run's machines, or nothing."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from harness.report import not_applicable
 from harness.report.failures import in_words, pasteable
-from harness.report.pytest_summary import applicability
 from harness.report.terminal import (
     NOT_SHOWN,
     PLACES,
@@ -65,7 +65,7 @@ def write_summary(
         lines += ["", "### Seen", "", *rows]
     if run.machine.kind in NOT_SHOWN:
         lines += ["", f"Not checkable here: {NOT_SHOWN[run.machine.kind]}."]
-    lines += ["", *(f"- {line}" for line in applicability(reporter))]
+    lines += ["", *(f"- {line}" for line in not_applicable.in_words(not_applicable.why(reporter)))]
     text = "\n".join(lines).rstrip() + "\n\n"
     with path.open("a", encoding="utf-8") as file:
         file.write(text.encode()[:LIMIT].decode(errors="ignore"))

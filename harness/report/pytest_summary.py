@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.errors import HarnessError
+from harness.report import not_applicable
 from harness.report.html.at_end import write_report
 
 if TYPE_CHECKING:
     from harness.pytest_run import Run
     from harness.report.failures import Failure
 
-NOT_APPLICABLE = "not applicable here: "
-"""How the reason begins why a variant's tests are skipped."""
 MOST = 40
 """How many scenario variants have a line each, where `-v` does not ask for more."""
 LEAST_WIDTH = 100
@@ -32,6 +31,7 @@ def summarize(reporter: Any, exitstatus: int, run: Run) -> None:
     failures = _failures(reporter)
     has_record = run.has_folder and not run.is_worker
     if has_record:
+        not_applicable.write(run.folder, not_applicable.why(reporter), run.facts)
         if verbosity >= 0:
             _show_observations(reporter, run, failures)
         claims = _sum_up_claims(reporter, run)
@@ -44,30 +44,12 @@ def summarize(reporter: Any, exitstatus: int, run: Run) -> None:
             from harness.report.github import write_summary
 
             write_summary(Path(path), reporter, exitstatus, run, failures)
-    if verbosity > -2:
-        _show_kept(reporter, run)
-    not_applicable = applicability(reporter)
     if verbosity >= 0:
-        for line in not_applicable:
+        for line in not_applicable.in_words(not_applicable.why(reporter)):
             reporter.write_line(line)
     if verbosity > -2:
+        _show_kept(reporter, run)
         _show_failures(reporter, run, failures)
-
-
-def applicability(reporter: Any) -> list[str]:
-    """The scenario variants that cannot be judged on these machines, with the reason."""
-    why: dict[str, Counter[str]] = {}
-    for report in reporter.stats.get("skipped", []):
-        _, _, said = report.longrepr if isinstance(report.longrepr, tuple) else ("", 0, "")
-        reason = said.partition(NOT_APPLICABLE)[2]
-        if reason:
-            scenario = "-".join(report.nodeid.partition("[")[2].rstrip("]").split("-")[:2])
-            why.setdefault(reason, Counter())[scenario] += 1
-    return [
-        f"{NOT_APPLICABLE}{reason}: "
-        + ", ".join(f"{scenario} ({count})" for scenario, count in tests.items())
-        for reason, tests in why.items()
-    ]
 
 
 def _failures(reporter: Any) -> list[Failure]:

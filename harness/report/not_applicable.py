@@ -1,0 +1,63 @@
+"""Which scenario variants could not be judged on a run's machines, and why.
+
+They leave no observations. So that who puts runs side by side can tell what cannot be shown on a
+machine from what was not asked for, the run's folder says it in a file of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+BEGINS: Final = "not applicable here: "
+"""How the reason begins why a variant's tests are skipped."""
+FILE: Final = "not-applicable.jsonl"
+"""In a run's folder, where there is anything: a line for each variant."""
+
+Why = Mapping[str, Mapping[str, int]]
+"""Reason → variant → how many of its tests."""
+
+
+def why(reporter: Any) -> Why:
+    """The variants that could not be judged, as pytest's terminal reporter has heard of them."""
+    found: dict[str, Counter[str]] = {}
+    for report in reporter.stats.get("skipped", []):
+        _, _, said = report.longrepr if isinstance(report.longrepr, tuple) else ("", 0, "")
+        reason = said.partition(BEGINS)[2]
+        if reason:
+            scenario = "-".join(report.nodeid.partition("[")[2].rstrip("]").split("-")[:2])
+            found.setdefault(reason, Counter())[scenario] += 1
+    return found
+
+
+def in_words(found: Why) -> list[str]:
+    """A line for each reason."""
+    return [
+        f"{BEGINS}{reason}: "
+        + ", ".join(f"{scenario} ({count})" for scenario, count in tests.items())
+        for reason, tests in found.items()
+    ]
+
+
+def write(folder: Path, found: Why, facts: Mapping[str, str]) -> None:
+    """Write it into a run's folder; nothing where all could be judged.
+
+    Each line has `scenario`, `reason`, and what the machines were: `distro`, `podman`, where that
+    is known.
+
+    Args:
+        folder: the run's.
+        found: what `why` has found.
+        facts: what the machines were made of.
+    """
+    made_of = {fact: facts[fact] for fact in ("distro", "podman") if fact in facts}
+    lines = [
+        json.dumps({"scenario": scenario, "reason": reason, **made_of}, ensure_ascii=False)
+        for reason, scenarios in found.items()
+        for scenario in scenarios
+    ]
+    if lines:
+        (folder / FILE).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
