@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from harness.machines.distros import KNOWN
 from harness.reproduce.notes import Notes, Sort, shown
 from harness.reproduce.safe_yaml import NotYamlError, Value, mapping, parse, word
 
@@ -114,7 +115,9 @@ def compare(host: Host, machine: Mapping[str, str], notes: Notes) -> None:
             notes.add("matched", f"{fact} {theirs}", f"{plain} here" if plain != theirs else "")
         else:
             sort: Sort = "unmatched" if fact in ("podman", "distribution") else "differs"
-            notes.add(sort, f"{fact} {theirs}", f"{plain} here")
+            known = theirs.lower().replace('"', "").replace(" ", "-") if sort == "unmatched" else ""
+            other = f"; --distro {known} is it" if known in KNOWN else ""
+            notes.add(sort, f"{fact} {theirs}", f"{plain} here{other}")
     if host.facts.get("selinux") == "enabled" and machine.get("selinux", "absent") == "absent":
         notes.add("unmatched", "SELinux", "this machine's kernel shows none to containers")
     if host.facts.get("network backend") == "cni":

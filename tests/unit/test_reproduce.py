@@ -18,7 +18,7 @@ from harness.reproduce.claim import FORMS, Claim, parse_claim
 from harness.reproduce.engine import Asked, Plan, plan
 from harness.reproduce.intake import ReportError
 from harness.reproduce.notes import Notes
-from harness.reproduce.podman_info import read_info
+from harness.reproduce.podman_info import compare, read_info
 from harness.reproduce.recognise import recognised
 from harness.reproduce.scrub import Scrubber
 from harness.reproduce.summary import Result, as_markdown
@@ -255,6 +255,17 @@ def test_podman_info_as_json_and_version_alone() -> None:
     host = read_info(text, "info.json", Notes())
     assert (host.rootless, host.podman) == (False, (5, 2))
     assert read_info("podman version 4.3.1\n", "x", Notes()).podman == (4, 3)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "said"),
+    [("12", "debian 13 here; --distro debian-12 is it"), ("9", "debian 13 here"), ("13", "")],
+)
+def test_a_generation_that_machines_can_be_is_named(theirs: str, said: str) -> None:
+    text = f"host: {{distribution: {{distribution: debian, version: '{theirs}'}}}}\nstore: {{}}\n"
+    notes = Notes()
+    compare(read_info(text, "info.yaml", notes), {"distribution": "debian 13"}, notes)
+    assert [note.why for note in notes.of("unmatched")] == ([said] if said else [])
 
 
 @pytest.mark.parametrize(
