@@ -41,8 +41,8 @@ OF_THE_CONTAINER: Mapping[str, str] = {
 
 
 def of_machine(machine: BaseMachine) -> Mapping[str, str]:
-    """What the machine is made of, and what of its host shows in it."""
-    return {**machine.facts, **of_kernel(machine)}
+    """Of which kind the machine is, what it is made of, and what of its host shows in it."""
+    return {"kind": machine.kind, **machine.facts, **of_kernel(machine)}
 
 
 def of_kernel(machine: BaseMachine) -> dict[str, str]:

@@ -22,8 +22,7 @@ from harness.interrupt import show_where_known
 from harness.kept.options import END, OPTION, Keep
 from harness.machines.options import add_options
 from harness.pytest_run import Run
-from harness.report.marks import marks_of, name_evidence, scenario_of
-from harness.report.not_applicable import BEGINS
+from harness.report.marks import NOT_APPLICABLE, marks_of, name_evidence, scenario_of
 from harness.scheduling import PerScenario, suggested_workers
 from harness.selection import is_empty, places
 from harness.words import joined
@@ -289,7 +288,7 @@ def scenario(request: pytest.FixtureRequest) -> Scenario:
     """The scenario variant that the test is about."""
     given: Scenario = request.param
     if reason := request.config.stash[run_key].why_not(given):
-        pytest.skip(f"{BEGINS}{reason}")
+        pytest.skip(f"{NOT_APPLICABLE}{reason}")
     return given
 
 

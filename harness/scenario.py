@@ -191,12 +191,14 @@ class Scenario:
 
         Returns:
             `vantages`, from which the ports answer; `checks`, what the variant shows;
-            `relays_from`, those of them from which anybody may relay; `why`, the reason.
+            `relays_from`, those of them from which anybody may relay; `fails`, the regular
+            expression for the error where it must not come up, or None; `why`, the reason.
         """
         return {
             "vantages": self.reachable,
             "checks": self.settings.checks,
             "relays_from": [one for one in self.reachable if one in self.relays_from],
+            "fails": self.settings.expect.fails,
             "why": self.settings.expect.why,
         }
 

@@ -1,4 +1,4 @@
-"""`dms-harness diff`: what changed between two runs."""
+"""`dms-harness diff`: what changed between two runs, or two nights of many."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ EXIT = {
     "2": "the runs cannot be compared",
 }
 JSON = {
-    "a": "the run before: `run`, `broken_lines`, `only` (scenario variants of this run alone)",
-    "b": "the run after",
-    "compared": "the scenario variants of both",
-    "facts": "fact about the machines or the mail server: `a`, `b`, where they differ",
-    "changes": "each with `group`, `scenario`, `kind`, `subject`, `vantage`, `before`, `after` and"
-    " `why` (what shows it), the most serious group first",
-    "left_out": "how many differences follow from others, and how many things B alone observed",
-    "seconds": "phase: the median in `a` and `b`; for information",
+    "a": "what came before: `run` (the folder), `broken_lines`, `only` (generations of it alone)",
+    "b": "what came after",
+    "generations": "of both: `name` (empty where there is one), what it was made of in `a` and `b`"
+    " with the scenario variants of that side `only`, those `compared`, `facts` that differ, and"
+    " the median `seconds` of phases, for information",
+    "nothing_in_common": "the names of generations of both without a scenario variant in common",
+    "changes": "each with `group`, `scenario`, `kind`, `subject`, `vantage`, `before`, `after`,"
+    " `why` (what shows it) and `generation`, the most serious group first",
+    "only_in_b": "what B alone observed of a scenario variant of both, as changes",
+    "left_out": "how many differences follow from others",
 }
 
 
@@ -31,7 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which runs, and what counts."""
     for name, when in (("a", "before"), ("b", "after")):
         run_folder = parser.add_argument(
-            name, type=Path, metavar=f"RUN_{name.upper()}", help=f"the folder of the run {when}"
+            name,
+            type=Path,
+            metavar=f"RUN_{name.upper()}",
+            help=f"the folder of the run {when}, or one that holds the runs of a night",
         )
         completes(run_folder, runs)
     parser.add_argument(
@@ -49,19 +54,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     how = parser.add_mutually_exclusive_group()
     add_json(how)
-    how.add_argument("--markdown", action="store_true", help="print Markdown")
+    how.add_argument("--markdown", action="store_true", help="print Markdown, as issues take it")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Say what changed in meaning between two runs, a newly open relay first."""
+    """Say what changed in meaning between two runs or nights, a newly open relay first."""
     from harness.claims import load_claims
-    from harness.report.diff import compare
-    from harness.report.diff_run import load
+    from harness.report.diff import compare_all
+    from harness.report.diff_run import load_generations
     from harness.report.diff_show import as_markdown, as_object, print_difference
 
     # Scenarios of one's own need not come with claims.
     claims = load_claims(args.claims or CLAIMS) if args.claims or CLAIMS.is_file() else []
-    found = compare(load(args.a), load(args.b), claims)
+    found = compare_all(load_generations(args.a), load_generations(args.b), claims)
     if args.json:
         from harness.report.as_json import print_json
 

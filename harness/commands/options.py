@@ -16,7 +16,8 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=[Path("runs") / "latest"],
         metavar="RUN",
-        help="a run's folder; of several, the observations are put together (default: runs/latest)",
+        help="a run's folder, or one that holds many runs, such as a matrix's; what several saw"
+        " is put together (default: runs/latest)",
     )
     completes(action, runs)
     parser.add_argument(

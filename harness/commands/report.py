@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write a run as one HTML file: pictures, claims, every observation with its evidence."""
     from harness.report.html.at_end import NAME
-    from harness.report.html.model import report_of
+    from harness.report.html.make import report_of
     from harness.report.html.render import write
 
     file = args.output or args.runs[0] / NAME

@@ -27,9 +27,9 @@ from harness.claims_verdict import (
 from harness.errors import ClaimsError
 from harness.observations import read
 from harness.report.as_json import schema
+from harness.report.runs import OBSERVATIONS, RunsError, find
 from harness.report.wording import aside, counted, place, shown
 
-OBSERVATIONS = "observations.jsonl"
 STYLES = {
     Verdict.UPHELD: "green",
     Verdict.CONTRADICTED: "bold red",
@@ -94,15 +94,11 @@ def ledger_of(runs: Sequence[Path], claims_file: Path) -> Ledger:
     """
     claims = load_claims(claims_file)
     kinds = kinds_of(claims)
-    observed = []
-    for run in runs:
-        file = run / OBSERVATIONS
-        if not file.is_file() or file.stat().st_size == 0:
-            raise ClaimsError(
-                f"{run} holds no observations",
-                "name the folder of a run that deployed something; `make run` makes one",
-            )
-        observed.append(read(file, kinds))
+    try:
+        folders = find(runs).runs
+    except RunsError as error:
+        raise ClaimsError(error.message, error.hint) from None
+    observed = [read(run / OBSERVATIONS, kinds) for run in folders]
     deployed = deployments(observed)
     return Ledger(judge(claims, deployed), deployed)
 

@@ -1,64 +1,22 @@
-"""What changed between two runs, as far as it means something.
+"""What changed between two runs, or two nights of many, as far as it means something.
 
-Pure: two runs' observations go in, changes come out. What only one run deployed is no change, and
+Pure: observations go in, changes come out. What only one run deployed is no change, and
 neither is what follows from another one, such as logins on a port that does not answer any more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.claims import Claim
-from harness.claims_verdict import ClaimVerdict, Deployed, deployments, judge
+from harness.claims_verdict import ClaimVerdict, deployments, judge
 from harness.errors import HarnessError
 from harness.observations import Observation
-from harness.report.diff_meaning import (
-    GROUPS,
-    NO_ANSWER,
-    NOT_COMPARED,
-    Group,
-    is_untold,
-    meaning,
-    shown_why,
-)
-from harness.report.diff_run import Key, Run, facts, seconds
-
-Scenario = Mapping[Key, Observation]
-RELAYED = "relayed"
-NOT_OBSERVED = "not observed"
-CONTROLS = "mail that must flow"
-"""The subject that says whether a refusal to relay proves anything."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One thing that is not as it was.
-
-    Attributes:
-        group: what sort of change it is.
-        scenario: the scenario variant; "" for a claim.
-        kind: of the observation, or `claim`.
-        subject: of the observation, or the claim's id.
-        vantage: from where, or None.
-        before: what was seen in the first run.
-        after: what was seen in the second one.
-        why: what shows it there, in a few words, or "".
-    """
-
-    group: Group
-    scenario: str
-    kind: str
-    subject: str
-    vantage: str | None
-    before: str
-    after: str
-    why: str = ""
-
-    @property
-    def is_about_relaying(self) -> bool:
-        """Whether a stranger may be able to send mail who was not, or nobody knows any more."""
-        return self.group is Group.OPENED or (self.group is Group.UNCLEAR and self.kind == "relay")
+from harness.report.diff_meaning import Group
+from harness.report.diff_run import Run, facts, seconds
+from harness.report.diff_scenario import Change, Compared
+from harness.report.generations import matched, names
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +29,10 @@ class Difference:
         compared: the scenario variants of both.
         only_a, only_b: the scenario variants of one.
         follow: how many differences were left out because others explain them.
-        new: how many things were observed in the second run only, and change nothing.
+        new: what was observed in the second run only, and changes nothing.
         facts: fact → its values in the first run and in the second, where they differ.
         seconds: phase → the median seconds in both, which mean nothing by themselves.
+        generation: its name, or "" where there is only one.
     """
 
     a: Run
@@ -83,9 +42,10 @@ class Difference:
     only_a: Sequence[str]
     only_b: Sequence[str]
     follow: int
-    new: int
+    new: Sequence[Change]
     facts: Mapping[str, tuple[str, str]]
     seconds: Mapping[str, tuple[float, float]]
+    generation: str = ""
 
 
 def compare(a: Run, b: Run, claims: Sequence[Claim] = ()) -> Difference:
@@ -99,7 +59,7 @@ def compare(a: Run, b: Run, claims: Sequence[Claim] = ()) -> Difference:
     Raises:
         HarnessError: they have no scenario variant in common.
     """
-    first, second = a.by_scenario, b.by_scenario
+    first, second = a.scenarios, b.scenarios
     compared = sorted(first.keys() & second.keys())
     if not compared:
         raise HarnessError(
@@ -107,9 +67,10 @@ def compare(a: Run, b: Run, claims: Sequence[Claim] = ()) -> Difference:
             f"{a.name} has {_some(first)}; {b.name} has {_some(second)}",
         )
     changes: list[Change] = []
-    follow = new = 0
+    new: list[Change] = []
+    follow = 0
     for name in compared:
-        found = _Scenario(name, first[name], second[name])
+        found = Compared(name, first[name], second[name])
         changes += found.changes()
         follow += found.follow
         new += found.new
@@ -131,115 +92,101 @@ def compare(a: Run, b: Run, claims: Sequence[Claim] = ()) -> Difference:
     )
 
 
-class _Scenario:
-    """One scenario variant in both runs; counts what it leaves out while `changes` is made."""
+@dataclass(frozen=True)
+class Nights:
+    """All that is to be said of two runs, or of two folders of runs, generation by generation.
 
-    def __init__(self, name: str, first: Scenario, second: Scenario) -> None:
-        self.name = name
-        self.first = first
-        self.second = second
-        self.follow = 0
-        self.new = 0
-        self.flows = tuple(Deployed(name, _by_kind(of)).mail_flows for of in (first, second))
-        # Nothing can be seen of what did not come up, and other things of what came up instead.
-        start = [of.get(("deployment", "start", None)) for of in (first, second)]
-        self.started_otherwise = len({seen.outcome if seen else None for seen in start}) > 1
-        self.ports = {
-            vantage
-            for kind, subject, vantage in first.keys() | second.keys()
-            if kind == "port"
-            and _meaning(first.get((kind, subject, vantage)))
-            != _meaning(second.get((kind, subject, vantage)))
-        }
+    Attributes:
+        a, b: what the reader calls them.
+        pairs: the generations of both, with their names, where there are several.
+        only_a, only_b: the generations of one.
+        apart: the names of generations of both that have no scenario variant in common.
+        broken: how many lines of each cannot be read.
+    """
 
-    def changes(self) -> Iterable[Change]:
-        """What changed, in a stable order."""
-        keys = [*self.first, *(key for key in self.second if key not in self.first)]
-        keys = [key for key in keys if key[0] not in NOT_COMPARED and key[:2] != _IMAGE]
-        if self.flows == (True, False) and not self.started_otherwise:
-            yield self._change(
-                Group.UNCLEAR,
-                ("relay", CONTROLS, None),
-                "mail came and went",
-                "no mail comes and goes, so that a refusal proves nothing",
-            )
-        for key in keys:
-            if change := self._of(key):
-                yield change
+    a: str
+    b: str
+    pairs: Sequence[Difference]
+    only_a: Sequence[Run]
+    only_b: Sequence[Run]
+    apart: Sequence[str]
+    broken: tuple[int, int]
 
-    def _of(self, key: Key) -> Change | None:
-        before, after = self.first.get(key), self.second.get(key)
-        was, now = _meaning(before), _meaning(after)
-        if was == now:
-            return None
-        if (
-            key[0] == "relay"
-            and (before is None or before.outcome != RELAYED)
-            and (after is not None and after.outcome == RELAYED)
-        ):
-            return self._change(Group.OPENED, key, was, now)
-        group = self._group(key, before, after)
-        if before is None and group is not Group.START:
-            # A harness that looks at more is no change of what it looks at.
-            self.new += 1
-            return None
-        is_open = key[0] == "relay" and before is not None and before.outcome == RELAYED
-        if self._follows(key, before, after, is_open):
-            self.follow += 1
-            return None
-        return self._change(group, key, was, now)
+    @property
+    def changes(self) -> list[Change]:
+        """Of all generations, in the order of their groups, then by scenario."""
+        order = list(Group)
+        every = [change for pair in self.pairs for change in pair.changes]
+        return sorted(every, key=lambda each: (order.index(each.group), each.scenario))
 
-    def _group(self, key: Key, before: Observation | None, after: Observation | None) -> Group:
-        kind = key[0]
-        if kind == "deployment":
-            return Group.START
-        if after is None or (is_untold(after) and not (before and is_untold(before))):
-            return Group.UNCLEAR
-        if before is not None and is_untold(before) and not is_untold(after):
-            return Group.CLEAR
-        if kind == "relay" and before is not None and before.outcome == RELAYED:
-            return Group.CLOSED if self.flows[1] else Group.UNCLEAR
-        return GROUPS.get(kind, Group.OTHER)
+    @property
+    def new(self) -> list[Change]:
+        """What was observed in the second one only."""
+        return [change for pair in self.pairs for change in pair.new]
 
-    def _follows(
-        self, key: Key, before: Observation | None, after: Observation | None, is_open: bool
-    ) -> bool:
-        """Whether another change explains it: what was started, or a port that answers or not.
+    @property
+    def follow(self) -> int:
+        """How many differences were left out because others explain them."""
+        return sum(pair.follow for pair in self.pairs)
 
-        That an open relay is one no more is told in any case, where the mail server came up.
-        """
-        kind, _, vantage = key
-        if kind == "deployment":
-            return False
-        if self.started_otherwise and (before is None or after is None):
-            return True
-        silent = [seen for seen in (before, after) if seen is not None]
-        return (
-            kind != "port"
-            and not is_open
-            and vantage in self.ports
-            and any(seen.outcome == NO_ANSWER for seen in silent)
+
+def compare_all(a: Sequence[Run], b: Sequence[Run], claims: Sequence[Claim] = ()) -> Nights:
+    """What changed in each generation that both have.
+
+    Args:
+        a: the generations before, at least one.
+        b: the generations after.
+        claims: the guide's, whose verdicts are compared as well.
+
+    Raises:
+        HarnessError: no generation of both has a scenario variant in common.
+    """
+    couples = matched([each.made for each in a], [each.made for each in b])
+    called = names([made for was, now in couples if (made := now or was)])
+    first, second = ({each.made: each for each in side} for side in (a, b))
+    pairs: list[Difference] = []
+    apart: list[str] = []
+    error: HarnessError | None = None
+    for (was, now), name in zip(couples, called, strict=True):
+        if was is None or now is None:
+            continue
+        generation = name if len(couples) > 1 else ""
+        try:
+            found = compare(first[was], second[now], claims)
+        except HarnessError as nothing:
+            error = nothing
+            apart.append(name)
+            continue
+        pairs.append(_named(found, generation))
+    if not pairs:
+        raise error or HarnessError(
+            f"{a[0].name} and {b[0].name} have no generation in common",
+            f"{a[0].name} has {_generations(a)}; {b[0].name} has {_generations(b)}",
         )
-
-    def _change(self, group: Group, key: Key, was: str, now: str) -> Change:
-        kind, subject, vantage = key
-        why = shown_why(self.second.get(key))
-        return Change(group, self.name, kind, subject, vantage, was, now, why)
-
-
-_IMAGE = ("mail server", "image")
-"""In the head."""
-
-
-def _meaning(seen: Observation | None) -> str:
-    return NOT_OBSERVED if seen is None else meaning(seen)
+    return Nights(
+        a[0].name,
+        b[0].name,
+        pairs,
+        [first[was] for was, now in couples if was is not None and now is None],
+        [second[now] for was, now in couples if now is not None and was is None],
+        apart,
+        (sum(each.broken for each in a), sum(each.broken for each in b)),
+    )
 
 
-def _by_kind(scenario: Scenario) -> Mapping[str, Sequence[Observation]]:
-    found: dict[str, list[Observation]] = {}
-    for seen in scenario.values():
-        found.setdefault(seen.kind, []).append(seen)
-    return found
+def _named(found: Difference, generation: str) -> Difference:
+    if not generation:
+        return found
+    return replace(
+        found,
+        generation=generation,
+        changes=[replace(each, generation=generation) for each in found.changes],
+        new=[replace(each, generation=generation) for each in found.new],
+    )
+
+
+def _generations(some: Sequence[Run]) -> str:
+    return "; ".join(each.generation or names([each.made])[0] for each in some)
 
 
 def _claims(claims: Sequence[Claim], a: Run, b: Run, compared: frozenset[str]) -> list[Change]:
@@ -247,7 +194,7 @@ def _claims(claims: Sequence[Claim], a: Run, b: Run, compared: frozenset[str]) -
     if not claims:
         return []
     sides = [
-        judge(claims, deployments([[o for o in run.observations if o.scenario in compared]]))
+        judge(claims, deployments(_only(record, compared) for record in run.records))
         for run in (a, b)
     ]
     return [
@@ -257,6 +204,10 @@ def _claims(claims: Sequence[Claim], a: Run, b: Run, compared: frozenset[str]) -
         for was, now in zip(*sides, strict=True)
         if _said(was) != _said(now)
     ]
+
+
+def _only(record: Iterable[Observation], scenarios: frozenset[str]) -> list[Observation]:
+    return [seen for seen in record if seen.scenario in scenarios]
 
 
 def _said(each: ClaimVerdict) -> str:

@@ -23,6 +23,7 @@ class Group(StrEnum):
     CLOSED = "relay closed"
     UNCLEAR = "newly inconclusive"
     CLEAR = "no longer inconclusive"
+    UNSTEADY = "repetitions disagree otherwise"
     ADDRESS = "client address changed"
     NETWORK = "network and trusted addresses"
     PORTS = "ports opened or closed"
@@ -90,6 +91,8 @@ NO_ANSWER = "no answer"
 
 _LINK_LOCAL = re.compile(r"fe80::[0-9a-f:]*(?:%\w+)?(?:/\d+)?")
 _DIFFERENCE = re.compile(r"(?:header \S+|body) changed")
+_REPLY = re.compile(r"([2345])\d\d\b")
+_REFUSED = re.compile(r"^refused with [^/]*")
 _STATUS = re.compile(r"[245]\.\d+\.\d+")
 
 
@@ -106,6 +109,25 @@ def meaning(seen: Observation) -> str:
     """What was seen, in words that two runs of the same state share."""
     of = _SPECIAL.get(seen.kind)
     return of(seen) if of else settled(seen.outcome)
+
+
+def is_same(one: Observation, other: Observation) -> bool:
+    """Whether two observations mean the same for sure, without looking closely."""
+    return one.outcome == other.outcome and one.kind == other.kind and one.kind not in _SPECIAL
+
+
+def reply_class(seen: Observation) -> str | None:
+    """Which class of replies an SMTP server's was in, `5xx`; None where there was none."""
+    for key in ("code", "reply"):
+        found = _REPLY.match(str(seen.evidence.get(key) or ""))
+        if found:
+            return f"{found[1]}xx"
+    return None
+
+
+def settled_relay(outcome: str) -> str:
+    """The meaning of a form of mail without the reply that refused it."""
+    return _REFUSED.sub("refused", outcome)
 
 
 def _relay(seen: Observation) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.judge import CORE_FORMS
-from harness.report.diff import NOT_OBSERVED, Change
 from harness.report.diff_meaning import Group
+from harness.report.diff_scenario import NOT_OBSERVED, Change
 from harness.report.terminal import grouped
 
 MOST = 3
@@ -30,6 +30,7 @@ class Row:
         after: what was seen in the second one.
         why: what shows it, of one of them.
         changes: how many.
+        generations: where, or nothing where there is only one generation.
     """
 
     group: Group
@@ -40,21 +41,44 @@ class Row:
     after: str
     why: str
     changes: int
+    generations: tuple[str, ...] = ()
 
 
 def rows(changes: Sequence[Change]) -> list[Row]:
     """All changes, in the order of their groups."""
+    by_generation: dict[str, list[Change]] = defaultdict(list)
+    for each in changes:
+        by_generation[each.generation].append(each)
+    # What is told of several generations in the same words is told of all of them at once.
+    same: dict[tuple[object, ...], list[Row]] = defaultdict(list)
+    for generation, of in by_generation.items():
+        for row in _rows(of):
+            told = replace(row, generations=(generation,) if generation else ())
+            key = (row.group, row.scenarios, row.what, row.where, row.before, row.after)
+            same[key].append(told)
+    together = [
+        replace(
+            some[0],
+            changes=sum(row.changes for row in some),
+            generations=tuple(name for row in some for name in row.generations),
+        )
+        for some in same.values()
+    ]
+    order = list(Group)
+    return sorted(together, key=lambda row: order.index(row.group))
+
+
+def _rows(changes: Sequence[Change]) -> list[Row]:
+    """Those of one generation."""
     alike: dict[tuple[str, ...], list[Change]] = defaultdict(list)
     for each in changes:
         alike[_alike(each)].append(each)
     # What is told of several variants in the same words is told of all of them at once.
     told: dict[tuple[object, ...], list[Row]] = defaultdict(list)
-    for some in _by_place(alike.values()):
+    for some in by_place(alike.values()):
         row = _row(some)
         told[row.group, row.what, row.where, row.before, row.after].append(row)
-    merged = [_merged(some) for some in told.values()]
-    order = list(Group)
-    return sorted(merged, key=lambda row: order.index(row.group))
+    return [_merged(some) for some in told.values()]
 
 
 def _alike(each: Change) -> tuple[str, ...]:
@@ -66,7 +90,7 @@ def _alike(each: Change) -> tuple[str, ...]:
     return (each.group, each.scenario, each.kind, each.before, each.after, subject)
 
 
-def _by_place(alike: Iterable[Sequence[Change]]) -> Iterable[Sequence[Change]]:
+def by_place(alike: Iterable[Sequence[Change]]) -> Iterable[Sequence[Change]]:
     """The same, split so that what is said of several vantages is true of each."""
     for some in alike:
         if some[0].group in WHOLE or some[0].after == NOT_OBSERVED:
@@ -87,7 +111,7 @@ def _row(some: Sequence[Change]) -> Row:
     return Row(
         first.group,
         (first.scenario,) if first.scenario else (),
-        _what(some),
+        what(some),
         ", ".join(grouped(vantages)),
         _outcomes(each.before for each in some),
         _outcomes(each.after for each in some),
@@ -96,7 +120,8 @@ def _row(some: Sequence[Change]) -> Row:
     )
 
 
-def _what(some: Sequence[Change]) -> str:
+def what(some: Sequence[Change]) -> str:
+    """What some changes are about, in words: the kind of observation, and its subjects."""
     kinds = Counter(each.kind for each in some)
     if len(kinds) > 1:
         return ", ".join(f"{times} of {kind}" for kind, times in kinds.most_common())
@@ -120,6 +145,21 @@ def _outcomes(outcomes: Iterable[str]) -> str:
 def _some(words: Sequence[str], between: str = ", ") -> str:
     shown = between.join(words[:MOST])
     return f"{shown} and {len(words) - MOST} more" if len(words) > MOST else shown
+
+
+def observed_once(changes: Sequence[Change]) -> list[str]:
+    """Things that only one run observed, in a line for each kind."""
+    kinds: dict[str, list[Change]] = defaultdict(list)
+    for each in changes:
+        kinds[each.kind].append(each)
+    lines = []
+    for of in kinds.values():
+        outcomes = _outcomes(each.after for each in of)
+        scenarios = sorted({each.scenario for each in of})
+        number = f"{len(of)} times, " if len(of) > 1 else ""
+        told = f"in {_some(scenarios)}: {outcomes}"
+        lines.append(f"{what(of)}, {number}{told}")
+    return lines
 
 
 def _merged(some: Sequence[Row]) -> Row:

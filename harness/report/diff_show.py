@@ -2,77 +2,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from harness.report.diff_meaning import Group
-from harness.report.diff_rows import Row, by_folder, rows
+from harness.report.diff_rows import Row, by_folder, observed_once, rows
+from harness.report.visible import in_markdown, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from harness.report.diff import Difference
+    from harness.report.diff import Difference, Nights
+    from harness.report.diff_run import Run
 
 STYLES = {Group.OPENED: "bold red", Group.UNCLEAR: "bold yellow", Group.CLOSED: "bold green"}
 SLOWER = 1.0
 """Seconds by which a phase must differ to be worth a word."""
+LONGEST = 60_000
+"""Characters of Markdown: an issue on GitHub takes some more."""
+WIDEST = 400
+"""Characters of one cell of a table in Markdown."""
+MOST_NEW = 12
+"""Kinds of things that only one run observed of which each has a line."""
 
 
-def as_object(found: Difference) -> dict[str, Any]:
+def as_object(found: Nights) -> dict[str, Any]:
     """The difference as a plain value; every change by itself."""
     return {
-        "a": {"run": found.a.name, "broken_lines": found.a.broken, "only": [*found.only_a]},
-        "b": {"run": found.b.name, "broken_lines": found.b.broken, "only": [*found.only_b]},
-        "compared": [*found.compared],
-        "facts": {fact: {"a": was, "b": now} for fact, (was, now) in found.facts.items()},
+        "a": {"run": found.a, "broken_lines": found.broken[0], "only": _names(found.only_a)},
+        "b": {"run": found.b, "broken_lines": found.broken[1], "only": _names(found.only_b)},
+        "generations": [
+            {
+                "name": pair.generation,
+                "a": {**asdict(pair.a.made), "only": [*pair.only_a]},
+                "b": {**asdict(pair.b.made), "only": [*pair.only_b]},
+                "compared": [*pair.compared],
+                "facts": {fact: {"a": was, "b": now} for fact, (was, now) in pair.facts.items()},
+                "seconds": {
+                    name: {"a": was, "b": now} for name, (was, now) in pair.seconds.items()
+                },
+            }
+            for pair in found.pairs
+        ],
+        "nothing_in_common": [*found.apart],
         "changes": [asdict(each) for each in found.changes],
-        "left_out": {"follow_from_others": found.follow, "observed_only_in_b": found.new},
-        "seconds": {phase: {"a": was, "b": now} for phase, (was, now) in found.seconds.items()},
+        "only_in_b": [asdict(each) for each in found.new],
+        "left_out": {"follow_from_others": found.follow},
     }
 
 
-def print_difference(console: Console, found: Difference) -> None:
+def print_difference(console: Console, found: Nights) -> None:
     """Print the head, then the changes below the names of their groups."""
     from rich.text import Text
 
     for line in _head(found):
-        console.print(Text(line), style="dim", soft_wrap=True)
+        console.print(Text(visible(line)), style="dim", soft_wrap=True)
     for group, of in groupby(rows(found.changes), key=lambda row: row.group):
         console.print()
         console.print(Text(group, style=STYLES.get(group, "bold")))
         for row in of:
-            console.print(Text(f"  {_title(row)}"), soft_wrap=True)
-            told = Text(f"    {row.before} → {row.after}", style="default")
-            told.append(f"  ({_why(row)})" if row.why else "", style="dim")
+            console.print(Text(visible(f"  {_title(row)}")), soft_wrap=True)
+            told = Text(visible(f"    {row.before} → {row.after}"), style="default")
+            told.append(visible(f"  ({_why(row)})") if row.why else "", style="dim")
             console.print(told, soft_wrap=True)
+            if row.generations:
+                console.print(Text(f"    in {_in(row)}"), style="dim", soft_wrap=True)
     console.print()
     for line in _foot(found):
-        console.print(Text(line), style="dim", soft_wrap=True)
+        console.print(Text(visible(line)), style="dim", soft_wrap=True)
     style = "bold" if found.changes else "bold green"
     console.print(Text(_sum(found)), style=style, soft_wrap=True)
 
 
-def as_markdown(found: Difference) -> str:
-    """The same, in Markdown."""
-    lines = [f"# {_code(found.a.name)} → {_code(found.b.name)}", ""]
-    lines += [f"- {_text(line)}" for line in _head(found)[1:]]
-    lines += ["", f"**{_text(_sum(found))}**", ""]
-    for group, of in groupby(rows(found.changes), key=lambda row: row.group):
-        lines += [
+def as_markdown(found: Nights) -> str:
+    """The same, in Markdown: no longer than an issue may be, and safe whatever was observed."""
+    lines = [f"# {_code(found.a)} → {_code(found.b)}", ""]
+    lines += [f"- {in_markdown(line, WIDEST)}" for line in _head(found)[1:]]
+    lines += ["", f"**{in_markdown(_sum(found))}**", ""]
+    foot = [f"{in_markdown(line, WIDEST)}  " for line in _foot(found)]
+    left = LONGEST - _length(lines) - _length(foot)
+    several = len(found.pairs) > 1
+    told = rows(found.changes)
+    shown = 0
+    for group, of in groupby(told, key=lambda row: row.group):
+        heads = ["what", "before", "after", *(["in"] if several else []), ""]
+        table = [
             f"## {group.capitalize()}",
             "",
-            "| what | before | after | |",
-            "|---|---|---|---|",
+            f"| {' | '.join(heads)} |",
+            "|---" * len(heads) + "|",
         ]
-        lines += [
-            f"| {' | '.join(map(_text, (_title(row), row.before, row.after, _why(row))))} |"
-            for row in of
-        ]
-        lines.append("")
-    lines += [f"{_text(line)}  " for line in _foot(found)]
-    return "\n".join(lines).rstrip() + "\n"
+        for row in of:
+            cells = [
+                _title(row),
+                row.before,
+                row.after,
+                *([_in(row)] if several else []),
+                _why(row),
+            ]
+            line = f"| {' | '.join(in_markdown(cell, WIDEST) for cell in cells)} |"
+            if _length([*table, line]) > left - 100:
+                break
+            table.append(line)
+            shown += 1
+        if len(table) > 4:
+            lines += [*table, ""]
+            left -= _length(table) + 1
+        if shown < len(told) and len(table) - 4 < sum(row.group is group for row in told):
+            break
+    if shown < len(told):
+        lines += [f"**{_many(len(told) - shown, 'more row')} not shown here.**", ""]
+    return "\n".join([*lines, *foot]).rstrip() + "\n"
+
+
+def _length(lines: Sequence[str]) -> int:
+    return sum(len(line) + 1 for line in lines)
+
+
+def _names(some: Sequence[Run]) -> list[dict[str, str]]:
+    return [asdict(each.made) for each in some]
 
 
 def _title(row: Row) -> str:
@@ -81,43 +131,75 @@ def _title(row: Row) -> str:
     return f"{title}, from {row.where}" if row.where else title
 
 
+def _in(row: Row) -> str:
+    return "; ".join(row.generations)
+
+
 def _why(row: Row) -> str:
     """What shows it; of several changes, one's."""
     return f"such as: {row.why}" if row.why and row.changes > 1 else row.why
 
 
-def _head(found: Difference) -> list[str]:
-    lines = [f"{found.a.name} → {found.b.name}"]
-    lines += [f"{fact}: {was} → {now}" for fact, (was, now) in found.facts.items()]
-    if not found.facts:
-        lines.append("the machines and the mail server are the same")
-    lines.append(f"{_many(len(found.compared), 'scenario variant')} in both")
+def _head(found: Nights) -> list[str]:
+    lines = [f"{found.a} → {found.b}"]
+    for pair in found.pairs:
+        of = f"{pair.generation}: " if pair.generation else ""
+        lines += [f"{of}{line}" for line in _of_pair(pair)]
+    lines += [f"{name}: no scenario variant in common" for name in found.apart]
     for name, only in (("A", found.only_a), ("B", found.only_b)):
-        if only:
-            lines.append(f"only in {name}: {by_folder(only)}")
-    for run in (found.a, found.b):
-        if run.broken:
-            lines.append(f"{run.name}: {_many(run.broken, 'line')} cut off or not readable")
+        for each in only:
+            number = _many(len(each.scenarios), "scenario variant")
+            lines.append(f"only in {name}: {_called(each)}, {number}")
+    for run, broken in zip((found.a, found.b), found.broken, strict=True):
+        if broken:
+            lines.append(f"{run}: {_many(broken, 'line')} cut off or not readable")
     return lines
 
 
-def _foot(found: Difference) -> list[str]:
+def _of_pair(pair: Difference) -> list[str]:
+    lines = [f"{fact}: {was} → {now}" for fact, (was, now) in pair.facts.items()]
+    if not pair.facts:
+        lines.append("the machines and the mail server are the same")
+    lines.append(f"{_many(len(pair.compared), 'scenario variant')} in both")
+    for name, only in (("A", pair.only_a), ("B", pair.only_b)):
+        if only:
+            lines.append(f"only in {name}: {by_folder(only)}")
+    for name, run in (("A", pair.a), ("B", pair.b)):
+        again = sum(each.times > 1 for each in run.scenarios.values())
+        if again:
+            lines.append(f"several times in {name}: {_many(again, 'scenario variant')}")
+    return lines
+
+
+def _called(run: Run) -> str:
+    from harness.report.generations import names
+
+    return run.generation or names([run.made])[0]
+
+
+def _foot(found: Nights) -> list[str]:
     lines = []
     if found.follow:
         lines.append(f"{_many(found.follow, 'difference')} not shown: they follow from these")
     if found.new:
-        lines.append(f"{_many(found.new, 'thing')} observed in B only: nothing to compare with")
-    slower = [
-        f"{phase} {was:.1f} → {now:.1f}"
-        for phase, (was, now) in found.seconds.items()
-        if abs(now - was) >= SLOWER
-    ]
-    if slower:
-        lines.append(f"median seconds, for information: {', '.join(slower)}")
+        lines.append(f"{_many(len(found.new), 'thing')} observed in B only, no change by itself:")
+        told = observed_once(found.new)
+        lines += [f"  {line}" for line in told[:MOST_NEW]]
+        if len(told) > MOST_NEW:
+            lines.append(f"  and {len(told) - MOST_NEW} more kinds")
+    for pair in found.pairs:
+        slower = [
+            f"{phase} {was:.1f} → {now:.1f}"
+            for phase, (was, now) in pair.seconds.items()
+            if abs(now - was) >= SLOWER
+        ]
+        if slower:
+            of = f"{pair.generation}: " if pair.generation else ""
+            lines.append(f"{of}median seconds, for information: {', '.join(slower)}")
     return lines
 
 
-def _sum(found: Difference) -> str:
+def _sum(found: Nights) -> str:
     if not found.changes:
         return "nothing changed in meaning"
     counted = dict.fromkeys(Group, 0)
@@ -132,10 +214,4 @@ def _many(number: int, what: str) -> str:
 
 
 def _code(text: str) -> str:
-    return f"`{text}`"
-
-
-def _text(text: str) -> str:
-    """Words that Markdown leaves as they are, in a table's cell too."""
-    escaped: Iterable[str] = (f"\\{char}" if char in "\\`*_<>[]|" else char for char in text)
-    return "".join(escaped).replace("\n", " ")
+    return f"`{visible(text).replace('`', chr(39))}`"

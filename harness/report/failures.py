@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.addresses import PLACES
-from harness.report.marks import PORT, SERVICE, VANTAGE, evidence_of, mark_of
+from harness.report.marks import PORT, SERVICE, VANTAGE, evidence_of, mark_of, message_of
 from harness.report.terminal import grouped
 from harness.words import from_here
 
@@ -89,13 +89,6 @@ def failures_of(stats: Mapping[str, Sequence[Any]]) -> list[Failure]:
     """All failures and errors that pytest's terminal reporter has counted."""
     failed = [failure_of(report, False) for report in stats.get("failed", [])]
     return failed + [failure_of(report, True) for report in stats.get("error", [])]
-
-
-def message_of(report: Any) -> str:
-    """The message of a failure, without the traceback."""
-    crash = getattr(report.longrepr, "reprcrash", None)
-    said = str(crash.message if crash is not None else report.longrepr or "")
-    return re.sub(r"^(?:AssertionError|Failed): ", "", said)
 
 
 def _said(message: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ These are pytest's `user_properties`, so they travel from xdist's workers, and a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +21,8 @@ EVIDENCE: Final = "evidence"
 VANTAGE: Final = "vantage"
 SERVICE: Final = "service"
 PORT: Final = "port"
+NOT_APPLICABLE: Final = "not applicable here: "
+"""How the reason begins why a variant's tests are skipped."""
 Marks = Iterable[tuple[str, Any]]
 
 
@@ -89,3 +92,22 @@ def evidence_of(report: Any) -> Path | None:
     """The folder with the evidence of a test that did not pass, or None."""
     folder = mark_of(report, EVIDENCE)
     return Path(folder) if folder else None
+
+
+def variant_of(nodeid: str) -> str:
+    """The scenario variant that a test is about, by pytest's name for it, or nothing."""
+    return "-".join(nodeid.partition("[")[2].rstrip("]").split("-")[:2])
+
+
+def why_not_applicable(message: str) -> str:
+    """Why a variant cannot be judged on a machine, by what a skipped test says, or nothing."""
+    return message.partition(NOT_APPLICABLE)[2]
+
+
+def message_of(report: Any) -> str:
+    """The message of a failure without the traceback, or the reason of a test that was skipped."""
+    if isinstance(report.longrepr, tuple):  # file, line, reason
+        return str(report.longrepr[2])
+    crash = getattr(report.longrepr, "reprcrash", None)
+    said = str(crash.message if crash is not None else report.longrepr or "")
+    return re.sub(r"^(?:AssertionError|Failed): ", "", said)

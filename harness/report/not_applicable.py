@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-BEGINS: Final = "not applicable here: "
-"""How the reason begins why a variant's tests are skipped."""
+from harness.report.marks import NOT_APPLICABLE, message_of, variant_of, why_not_applicable
+
 FILE: Final = "not-applicable.jsonl"
 """In a run's folder, where there is anything: a line for each variant."""
 
@@ -25,18 +25,15 @@ def why(reporter: Any) -> Why:
     """The variants that could not be judged, as pytest's terminal reporter has heard of them."""
     found: dict[str, Counter[str]] = {}
     for report in reporter.stats.get("skipped", []):
-        _, _, said = report.longrepr if isinstance(report.longrepr, tuple) else ("", 0, "")
-        reason = said.partition(BEGINS)[2]
-        if reason:
-            scenario = "-".join(report.nodeid.partition("[")[2].rstrip("]").split("-")[:2])
-            found.setdefault(reason, Counter())[scenario] += 1
+        if reason := why_not_applicable(message_of(report)):
+            found.setdefault(reason, Counter())[variant_of(report.nodeid)] += 1
     return found
 
 
 def in_words(found: Why) -> list[str]:
     """A line for each reason."""
     return [
-        f"{BEGINS}{reason}: "
+        f"{NOT_APPLICABLE}{reason}: "
         + ", ".join(f"{scenario} ({count})" for scenario, count in tests.items())
         for reason, tests in found.items()
     ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.report.html.model import report_of
+from harness.report.html.make import report_of
 from harness.report.html.render import write
 
 if TYPE_CHECKING:

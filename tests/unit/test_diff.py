@@ -222,11 +222,18 @@ def test_what_is_not_observed_any_more_is_inconclusive(tmp_path: Path) -> None:
     assert told(tmp_path) == [(Group.UNCLEAR, PLAIN, "refused with 554 5.7.1", "not observed")]
 
 
-def test_what_is_looked_at_newly_is_counted_and_no_change(tmp_path: Path) -> None:
+def test_what_is_looked_at_newly_is_listed_and_no_change(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     record(tmp_path / "a")
     refuse(record(tmp_path / "b"), "outside_far_v4")
     found = difference(tmp_path)
-    assert (list(found.changes), found.new) == ([], 1)
+    assert list(found.changes) == []
+    assert [(each.subject, each.after) for each in found.new] == [(PLAIN, "refused with 554 5.7.1")]
+    assert main(["diff", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    said = capsys.readouterr().out
+    assert "1 thing observed in B only, no change by itself" in said
+    assert f"relay form {PLAIN}, in pasta-unset: refused with 554 5.7.1" in said
 
 
 def test_only_that_it_did_not_come_up_is_told(tmp_path: Path) -> None:
@@ -353,7 +360,8 @@ def test_what_one_run_deployed_makes_no_verdict(
     (tmp_path / "claims.toml").write_text(CLAIMS, encoding="utf-8")
     words = [str(tmp_path / "a"), str(tmp_path / "b"), "--claims", str(tmp_path / "claims.toml")]
     assert main(["diff", *words, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["b"]["only"] == ["pasta-host"]
+    (generation,) = json.loads(capsys.readouterr().out)["generations"]
+    assert generation["b"]["only"] == ["pasta-host"]
 
 
 # The command
@@ -393,8 +401,8 @@ def test_markdown_has_a_table_for_each_group(
     ("make", "says"),
     [
         (lambda folder: None, "is missing"),
-        (lambda folder: folder.mkdir(), "holds no observations.jsonl"),
-        (lambda folder: record(folder / "latest"), "that is the folder of all runs"),
+        (lambda folder: folder.mkdir(), "holds no observations"),
+        (lambda folder: folder.write_text("x"), "is no run's folder"),
         (lambda folder: _write(folder, ""), "is empty"),
         (lambda folder: _write(folder, "<html>\nno\n"), "none of its 2 lines is an observation"),
         (lambda folder: _write(folder, '{"kind": 1, "other": 2}\n'), "none of its 1 line"),

@@ -19,7 +19,8 @@ def said(stdout: str, status: int = 0, stderr: str = "") -> Completed:
 
 
 def machine(stdout: str) -> Any:
-    return SimpleNamespace(facts={"podman": "podman version 5"}, run=lambda _: said(stdout))
+    facts = {"podman": "podman version 5"}
+    return SimpleNamespace(kind="nspawn", facts=facts, run=lambda _: said(stdout))
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,7 @@ def machine(stdout: str) -> Any:
 )
 def test_machine_and_its_host(stdout: str, selinux: str, own_kernel: str) -> None:
     assert of_machine(machine(stdout)) == {
+        "kind": "nspawn",
         "podman": "podman version 5",
         "selinux": selinux,
         "kernel of its own": own_kernel,

@@ -22,7 +22,7 @@ def write_report(reporter: Any, run: Run, tell: bool = True) -> None:
         tell: whether to say where it is; what goes wrong is said in any case.
     """
     from harness.claims import FILE
-    from harness.report.claims import OBSERVATIONS
+    from harness.report.runs import OBSERVATIONS
 
     observed = run.folder / OBSERVATIONS
     if not (observed.is_file() and observed.stat().st_size):
@@ -30,7 +30,7 @@ def write_report(reporter: Any, run: Run, tell: bool = True) -> None:
     file = run.folder / NAME
     try:
         from harness.report.html import verdicts
-        from harness.report.html.model import report_of
+        from harness.report.html.make import report_of
         from harness.report.html.render import write
 
         verdicts.write(verdicts.ended(reporter.stats), run.folder)

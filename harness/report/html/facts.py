@@ -12,7 +12,8 @@ from pathlib import Path
 from harness.addresses import PLACES
 from harness.errors import HarnessError
 from harness.observations import Observation, Observations
-from harness.report.claims import OBSERVATIONS
+from harness.report.generations import Made, made_of
+from harness.report.runs import OBSERVATIONS, REMEDY, name_of
 from harness.report.terminal import Fact
 
 
@@ -57,6 +58,18 @@ class Deployed:
         latest = self.latest("scenario")
         return latest["evidence"] if latest else {}
 
+    @cached_property
+    def made(self) -> Made:
+        """What it was made of, as far as its own observations say."""
+        facts = [*self.of("mail server"), *self.of("machine")]
+        return made_of((each["kind"], each["subject"], each["outcome"]) for each in facts)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the mail server did not come up."""
+        start = self.latest("deployment", "start")
+        return start is not None and start["outcome"] == "failed"
+
     @property
     def folder(self) -> str:
         """The scenario's folder."""
@@ -92,7 +105,7 @@ def read(runs: Sequence[Path]) -> list[Deployed]:
         if not file.is_file() or file.stat().st_size == 0:
             raise ReportError(
                 f"{run} holds no observations",
-                "name the folder of a run that deployed something; `make run` makes one",
+                REMEDY,
             )
         name = name_of(run, runs)
         for fact in _facts(file):
@@ -101,13 +114,6 @@ def read(runs: Sequence[Path]) -> list[Deployed]:
                 found[key] = Deployed(*key)
             found[key].facts.append(fact)
     return [found[key] for key in sorted(found, key=lambda key: (key[1], key[0]))]
-
-
-def name_of(run: Path, runs: Sequence[Path]) -> str:
-    """What a run is called: its folder's name, or the whole path where others are called so."""
-    whole = run.resolve()
-    others = {each.resolve() for each in runs} - {whole}
-    return str(whole) if any(each.name == whole.name for each in others) else whole.name
 
 
 def _facts(file: Path) -> Iterable[Fact]:

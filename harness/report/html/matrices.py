@@ -26,9 +26,17 @@ GLYPHS = {
     "relayed": "R?",
     "closed": "C!",
     "unclear": "?",
+    "down": "↓!",
+    "stays_down": "↓",
+    "fell": "↓?",
     "unobserved": "",
 }
 """State → what is drawn."""
+DOWN = {
+    "down": "did not come up, and nobody expects that",
+    "stays_down": "did not come up, as the scenario expects",
+    "fell": "did not come up; what is expected is not recorded",
+}
 REACHABILITY = {
     "all": "every published port answers",
     "some": "some published ports do not answer",
@@ -36,6 +44,7 @@ REACHABILITY = {
     "surplus": "something answers that is not expected to",
     "silent": "nothing answers, as expected",
     "unsaid": "nothing answers; what is expected is not recorded",
+    **DOWN,
     "unobserved": "not observed",
 }
 RELAY = {
@@ -46,9 +55,10 @@ RELAY = {
     "closed": "not relayed, although the scenario expects it",
     "unclear": "inconclusive",
     "silent": "nothing answers there",
+    **DOWN,
     "unobserved": "not observed",
 }
-ALARMING = ("open", "surplus", "none", "some", "closed", "unclear")
+ALARMING = ("open", "down", "surplus", "none", "some", "closed", "unclear")
 """States that somebody should look at, the worst first."""
 
 
@@ -121,13 +131,28 @@ def relaying(deployments: Sequence[Deployed]) -> Matrix:
     return _matrix("relay", RELAY, deployments, _relayed)
 
 
+def came_down(deployed: Deployed) -> str:
+    """How it is that the mail server did not come up: a key of `DOWN`; "" where it did."""
+    if not deployed.failed:
+        return ""
+    if "fails" not in deployed.noted:
+        return "fell"
+    return "stays_down" if deployed.noted["fails"] else "down"
+
+
 def _matrix(
     kind: str,
     legend: dict[str, str],
     deployments: Sequence[Deployed],
     look: Callable[[Deployed, str, Sequence[Fact]], Cell],
 ) -> Matrix:
-    shown = [each for each in deployments if each.of(kind) or each.noted.get("checks") == "matrix"]
+    # A repetition of what others looked at belongs there, whatever became of it.
+    names = {
+        each.scenario
+        for each in deployments
+        if each.of(kind) or each.noted.get("checks") == "matrix"
+    }
+    shown = [each for each in deployments if each.scenario in names]
     seen = {str(fact["vantage"]) for each in shown for fact in each.of(kind) if fact["vantage"]}
     vantages = sorted(seen, key=by_place)
     rows = []
@@ -140,10 +165,15 @@ def _matrix(
     return Matrix(kind, {s: t for s, t in legend.items() if s in occurring}, vantages, rows)
 
 
+def _nothing(deployed: Deployed, vantage: str) -> Cell:
+    state = came_down(deployed) or "unobserved"
+    return Cell(vantage, state, REACHABILITY[state])
+
+
 def _reached(deployed: Deployed, vantage: str, facts: Sequence[Fact]) -> Cell:
     published = [fact for fact in facts if fact["evidence"].get("service")]
     if not published:
-        return Cell(vantage, "unobserved", REACHABILITY["unobserved"])
+        return _nothing(deployed, vantage)
     # From inside, a port that a firewall leads elsewhere may well answer itself.
     surplus = [
         fact["subject"]
@@ -172,12 +202,13 @@ def _reached(deployed: Deployed, vantage: str, facts: Sequence[Fact]) -> Cell:
 
 def _relayed(deployed: Deployed, vantage: str, facts: Sequence[Fact]) -> Cell:
     if not facts:
-        return Cell(vantage, "unobserved", RELAY["unobserved"])
+        return _nothing(deployed, vantage)
     wanted = deployed.noted.get("relays_from")
     relayed = sum(fact["outcome"] == "relayed" for fact in facts)
     if relayed:
         state = "relayed" if wanted is None else "expected" if vantage in wanted else "open"
-        return Cell(vantage, state, f"{RELAY[state]}: {relayed} of {len(facts)} forms")
+        text = f"{RELAY[state]}: {relayed} of {len(facts)} forms"
+        return Cell(vantage, state, text, f"{relayed}/{len(facts)}")
     if wanted is not None and vantage in wanted:
         return Cell(vantage, "closed", RELAY["closed"])
     is_silent = all(fact["outcome"] == "no answer" for fact in facts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from harness.report.html import path, verdicts
 from harness.report.html.facts import ReportError
 from harness.report.html.matrices import GLYPHS
 from harness.report.html.timeline import colour
+from harness.report.visible import visible
 from harness.report.wording import aside, counted, examples, place, shown
 
 if TYPE_CHECKING:
@@ -25,12 +25,6 @@ LONGEST = 4000
 """Characters of one value that stand on the page itself; observations are there as a whole."""
 EXAMPLES = 6
 """Observations that are shown for a case of a claim."""
-
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069"
-    "\ud800-\udfff\ufeff\ufffe\uffff]"
-)
-"""What no reader sees, what no file can hold, and what makes text look like other text."""
 
 
 def clean(value: Any) -> Any:
@@ -43,14 +37,7 @@ def clean(value: Any) -> Any:
     text = str(value)
     if len(text) > LONGEST:
         text = f"{text[:LONGEST]}… and {len(text) - LONGEST} characters more"
-    return _UNSEEN.sub(_visible, text)
-
-
-def _visible(found: re.Match[str]) -> str:
-    code = ord(found.group())
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "\u2421" if code == 0x7F else f"⟨U+{code:04X}⟩"
+    return visible(text)
 
 
 def as_html(report: Report) -> str:

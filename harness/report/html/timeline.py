@@ -6,11 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.report.html.facts import Deployed
+from harness.report.html.side_by_side import Generation
 from harness.report.terminal import PHASES
 
 COLOURED = (*PHASES, "look after", "disturb")
 """Phases whose colours are always the same ones."""
 COLOURS = 10
+_Span = tuple[float, float, str, float]
+"""When a phase began and ended, its name, its seconds."""
 
 
 def colour(phase: str) -> int:
@@ -44,9 +47,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """A run's time: its name, its length in seconds, its deployments as they began."""
+    """A generation's time.
 
-    run: str
+    Attributes:
+        of: the generation.
+        runs: how many runs it is from; each begins at zero.
+        seconds: the length of the longest.
+        lines: the deployments as they began.
+    """
+
+    of: Generation
+    runs: int
     seconds: float
     lines: Sequence[Line]
 
@@ -66,37 +77,52 @@ class Timeline:
         return [(100 * mark / self.seconds, _clock(mark)) for mark in marks]
 
 
-def timelines(deployments: Iterable[Deployed]) -> list[Timeline]:
-    """A timeline for each run in which phases were observed."""
-    runs: dict[str, list[Deployed]] = {}
-    for each in deployments:
-        if each.of("phase"):
-            runs.setdefault(each.run, []).append(each)
-    return [_timeline(run, of) for run, of in runs.items()]
+def timelines(among: Iterable[Generation]) -> list[Timeline]:
+    """A timeline for each generation in which phases were observed."""
+    made = [_timeline(each) for each in among]
+    return [each for each in made if each is not None]
 
 
-def _timeline(run: str, deployments: Sequence[Deployed]) -> Timeline:
-    spans = {
-        id(each): [
-            (float(fact["at"]) - seconds, float(fact["at"]), str(fact["subject"]), seconds)
-            for fact in each.of("phase")
-            for seconds in [float(fact["evidence"].get("seconds") or 0)]
-        ]
-        for each in deployments
+def _timeline(of: Generation) -> Timeline | None:
+    runs: dict[str, list[tuple[Deployed, list[_Span]]]] = {}
+    for each in of.deployed:
+        if spans := _spans(each):
+            runs.setdefault(each.run, []).append((each, spans))
+    if not runs:
+        return None
+    begins = {
+        run: min(start for _, spans in of_run for start, *_ in spans)
+        for run, of_run in runs.items()
     }
-    begin = min(span[0] for of in spans.values() for span in of)
-    whole = max(span[1] for of in spans.values() for span in of) - begin or 1.0
+    whole = (
+        max(
+            end - begins[run]
+            for run, of_run in runs.items()
+            for _, spans in of_run
+            for _, end, *_ in spans
+        )
+        or 1.0
+    )
     lines = [
         Line(
             each,
             [
-                Bar(name, seconds, 100 * (start - begin) / whole, 100 * seconds / whole)
-                for start, _, name, seconds in sorted(spans[id(each)])
+                Bar(name, seconds, 100 * (start - begins[run]) / whole, 100 * seconds / whole)
+                for start, _, name, seconds in sorted(spans)
             ],
         )
-        for each in deployments
+        for run, of_run in runs.items()
+        for each, spans in of_run
     ]
-    return Timeline(run, whole, sorted(lines, key=lambda line: line.bars[0].left))
+    return Timeline(of, len(runs), whole, sorted(lines, key=lambda line: line.bars[0].left))
+
+
+def _spans(deployed: Deployed) -> list[_Span]:
+    return [
+        (float(fact["at"]) - seconds, float(fact["at"]), str(fact["subject"]), seconds)
+        for fact in deployed.of("phase")
+        for seconds in [float(fact["evidence"].get("seconds") or 0)]
+    ]
 
 
 def _clock(seconds: int) -> str:

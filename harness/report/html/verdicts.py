@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.report.html.facts import name_of
+from harness.report.marks import message_of, variant_of, why_not_applicable
+from harness.report.runs import name_of
 
 FILE = "tests.jsonl"
 OUTCOMES = ("failed", "error", "passed", "skipped", "xfailed", "xpassed")
@@ -37,7 +38,12 @@ class Judged:
     @property
     def scenario(self) -> str:
         """The scenario variant that it is about, or nothing."""
-        return "-".join(self.nodeid.partition("[")[2].rstrip("]").split("-")[:2])
+        return variant_of(self.nodeid)
+
+    @property
+    def not_applicable(self) -> str:
+        """Why its variant cannot be judged on the machine, or nothing."""
+        return why_not_applicable(self.message) if self.outcome == "skipped" else ""
 
     @property
     def is_bad(self) -> bool:
@@ -52,19 +58,11 @@ def ended(stats: Mapping[str, Iterable[Any]]) -> list[Judged]:
             str(report.nodeid),
             outcome,
             round(float(getattr(report, "duration", 0.0)), 3),
-            _message(report)[:LONGEST] if outcome != "passed" else "",
+            message_of(report)[:LONGEST] if outcome != "passed" else "",
         )
         for outcome in OUTCOMES
         for report in stats.get(outcome, ())
     ]
-
-
-def _message(report: Any) -> str:
-    said = report.longrepr
-    if isinstance(said, tuple):  # of a skipped test: file, line, reason
-        return str(said[2])
-    crash = getattr(said, "reprcrash", None)
-    return str(crash.message if crash else said or "")
 
 
 def write(tests: Iterable[Judged], run: Path) -> None:

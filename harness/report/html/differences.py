@@ -1,0 +1,141 @@
+"""What not all generations saw, by what it means: the words of `dms-harness diff`, side by side."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.observations import Observation
+from harness.report.diff_meaning import Group, settled_relay
+from harness.report.diff_rows import by_place, what
+from harness.report.diff_run import Run, Scenarios
+from harness.report.diff_scenario import Change, changes_of
+from harness.report.html.side_by_side import NOT_RUN, Generation
+from harness.report.terminal import grouped
+
+TITLES: Mapping[Group, str] = {
+    Group.OPENED: "Strangers can relay in some only",
+    Group.UNCLEAR: "Inconclusive in some only",
+    Group.START: "Comes up in some only",
+    Group.ADDRESS: "Client addresses",
+}
+"""Groups that are called otherwise where nothing is before or after."""
+SAME_AS = {Group.CLOSED: Group.OPENED, Group.CLEAR: Group.UNCLEAR}
+"""Groups that only differ in which side came first."""
+WHOLE = (Group.OPENED,)
+"""Groups whose outcomes are told without their details."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What a generation saw.
+
+    Attributes:
+        text: in words.
+        rank: 0 for what most generations saw, 1 for the next, …; None where it was not run.
+    """
+
+    text: str
+    rank: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Differences that are told in one line.
+
+    Attributes:
+        scenarios: the scenario variants.
+        what: what it is about, in words.
+        where: the vantages, in words, or "".
+        values: one for each generation, in their order.
+    """
+
+    scenarios: Sequence[str]
+    what: str
+    where: str
+    values: Sequence[Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Differences of one sort."""
+
+    title: str
+    group: Group
+    rows: Sequence[Told]
+
+    @property
+    def scenarios(self) -> set[str]:
+        """The variants that they are about."""
+        return {name for row in self.rows for name in row.scenarios}
+
+
+def differences(among: Sequence[Generation]) -> list[Section]:
+    """All differences between generations, the most serious sort first."""
+    if len(among) < 2:
+        return []
+    seen = [Run(each.name, _by_run(each)).scenarios for each in among]
+    found: dict[tuple[Group, tuple[str, ...], str], list[Change]] = defaultdict(list)
+    for scenario in sorted({name for of in seen for name in of}):
+        for change, values in _of(scenario, seen):
+            found[change.group, values, f"{scenario} {change.kind}"].append(change)
+    told: dict[tuple[Group, str, str, tuple[str, ...]], list[str]] = defaultdict(list)
+    for (group, values, _), alike in found.items():
+        for some in by_place([alike]):
+            vantages = sorted({each.vantage for each in some if each.vantage})
+            key = (group, what(some), ", ".join(grouped(vantages)), values)
+            told[key].append(some[0].scenario)
+    sections: dict[Group, list[Told]] = defaultdict(list)
+    for (group, about, where, values), scenarios in told.items():
+        sections[group].append(Told(scenarios, about, where, _ranked(values)))
+    return [
+        Section(TITLES.get(group, group.capitalize()), group, sections[group])
+        for group in Group
+        if sections[group]
+    ]
+
+
+def _by_run(generation: Generation) -> list[list[Observation]]:
+    runs: dict[str, list[Observation]] = {}
+    for each in generation.deployed:
+        runs.setdefault(each.run, []).extend(Observation(**fact) for fact in each.facts)
+    return list(runs.values())
+
+
+def _of(scenario: str, seen: Sequence[Scenarios]) -> list[tuple[Change, tuple[str, ...]]]:
+    """What generations differ in about a variant, and what each of them saw."""
+    having = [number for number, of in enumerate(seen) if scenario in of]
+    if len(having) < 2:
+        return []
+    first = seen[having[0]][scenario]
+    changes: dict[tuple[str, str, str | None], dict[int, Change]] = defaultdict(dict)
+    for number in having[1:]:
+        for change in changes_of(scenario, first, seen[number][scenario]):
+            changes[change.kind, change.subject, change.vantage][number] = change
+    made = []
+    order = list(Group)
+    for by_number in changes.values():
+        groups = [SAME_AS.get(each.group, each.group) for each in by_number.values()]
+        group = min(groups, key=order.index)
+        some = next(iter(by_number.values()))
+        values = [
+            NOT_RUN
+            if number not in having
+            else _told(by_number[number].after if number in by_number else some.before, group)
+            for number in range(len(seen))
+        ]
+        if len(set(values) - {NOT_RUN}) > 1:
+            change = Change(group, scenario, some.kind, some.subject, some.vantage, "", "")
+            made.append((change, tuple(values)))
+    return made
+
+
+def _told(outcome: str, group: Group) -> str:
+    return settled_relay(outcome) if group in WHOLE else outcome
+
+
+def _ranked(values: Sequence[str]) -> list[Value]:
+    counts = Counter(value for value in values if value != NOT_RUN)
+    ranks = {value: rank for rank, (value, _) in enumerate(counts.most_common())}
+    return [Value(value, ranks.get(value)) for value in values]

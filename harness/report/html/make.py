@@ -1,0 +1,107 @@
+"""A report is put together from runs' folders."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from harness.report.html import matrices, verdicts
+from harness.report.html.deployment import Deployment
+from harness.report.html.differences import differences
+from harness.report.html.facts import Deployed, read
+from harness.report.html.ledgers import ledgers
+from harness.report.html.matrices import Cell, Matrix
+from harness.report.html.model import Picture, Report
+from harness.report.html.side_by_side import Generation, blocks, generations
+from harness.report.html.timeline import timelines
+from harness.report.html.verdicts import Judged
+from harness.report.runs import find, name_of
+
+NAME = re.compile(r"[\w-]+")
+"""Scenario variants whose names are safe to look for in a run's folder."""
+
+
+def report_of(folders: Sequence[Path], claims_file: Path | None) -> Report:
+    """The report of some runs.
+
+    Args:
+        folders: of runs, or folders that hold many runs.
+        claims_file: the guide's claims; without one the report has no ledger.
+
+    Raises:
+        HarnessError: there are no observations, or the file of claims is wrong.
+    """
+    found = find(folders)
+    runs = found.runs
+    observed = read(runs)
+    said = verdicts.read(runs)
+    side_by_side = generations(observed, _skipped(said))
+    reach, relay = matrices.reachability(observed), matrices.relaying(observed)
+    cells: dict[int, dict[str, Sequence[Cell]]] = {id(each): {} for each in observed}
+    for matrix in (reach, relay):
+        for row in matrix.rows:
+            cells[id(row.deployed)][matrix.kind] = row.cells
+    places = {name_of(run, runs): run for run in runs}
+    told_apart = _told_apart(side_by_side)
+    made = [
+        Deployment(
+            number,
+            each,
+            cells[id(each)],
+            _tests_of(each, said),
+            told_apart[id(each)],
+            _files(places[each.run], each.scenario),
+        )
+        for number, each in enumerate(observed, 1)
+    ]
+    every = [test for of in said.values() for test in of] if said else None
+    return Report(
+        list(dict.fromkeys(each.run for each in observed)),
+        side_by_side,
+        made,
+        _picture(reach, side_by_side),
+        _picture(relay, side_by_side),
+        timelines(side_by_side),
+        None if claims_file is None else ledgers(side_by_side, claims_file),
+        every,
+        differences(side_by_side),
+        [name_of(run, [*runs, *found.empty]) for run in found.empty],
+    )
+
+
+def _picture(matrix: Matrix, among: Sequence[Generation]) -> Picture:
+    return Picture(matrix, blocks(matrix, among))
+
+
+def _told_apart(among: Sequence[Generation]) -> dict[int, str]:
+    """What each deployment's name says of it beside the variant, by Python's id of it."""
+    said = {}
+    for generation in among:
+        of = [generation.name] if len(among) > 1 else []
+        for repetitions in generation.variants.values():
+            for each in repetitions:
+                run = [each.run] if len(repetitions) > 1 else []
+                said[id(each)] = ", ".join([*of, *run])
+    return said
+
+
+def _skipped(said: Mapping[str, Sequence[Judged]]) -> dict[str, dict[str, str]]:
+    """Run → scenario variant → why it is not applicable there."""
+    return {
+        run: {test.scenario: test.not_applicable for test in tests if test.not_applicable}
+        for run, tests in said.items()
+    }
+
+
+def _files(run: Path, scenario: str) -> list[str]:
+    """What lies in a deployment's folder of evidence, where its name can be one."""
+    if not NAME.fullmatch(scenario) or not (run / scenario).is_dir():
+        return []
+    return sorted(file.name for file in (run / scenario).iterdir())
+
+
+def _tests_of(deployed: Deployed, said: Mapping[str, list[Judged]]) -> list[Judged] | None:
+    if deployed.run not in said:
+        return None
+    return [test for test in said[deployed.run] if test.scenario == deployed.scenario]
