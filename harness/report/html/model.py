@@ -13,6 +13,7 @@ from harness.report.html.deployment import Deployment
 from harness.report.html.differences import Section
 from harness.report.html.ledgers import Ledgers
 from harness.report.html.matrices import Matrix
+from harness.report.html.overview import Overview, overview
 from harness.report.html.side_by_side import NOT_APPLICABLE, Absent, Block, Generation, absent
 from harness.report.html.timeline import Timeline
 from harness.report.html.verdicts import Judged
@@ -179,6 +180,32 @@ class Report:
             if each.what == NOT_APPLICABLE
         ]
 
+    def first_of(self, scenario: str) -> Deployment:
+        """The first deployment of a variant that is on the page."""
+        return self._first[scenario]
+
+    @cached_property
+    def _first(self) -> dict[str, Deployment]:
+        return {each.deployed.scenario: each for each in reversed(self.deployments)}
+
+    def same_path(self, of: Deployment) -> Deployment | None:
+        """The first deployment of the same variant with the same network path, if not this one."""
+        first = self._paths[of.deployed.scenario, of.path.said if of.path else ""]
+        return None if first is of else first
+
+    @cached_property
+    def _paths(self) -> dict[tuple[str, str], Deployment]:
+        return {
+            (each.deployed.scenario, each.path.said if each.path else ""): each
+            for each in reversed(self.deployments)
+        }
+
+    @cached_property
+    def overview(self) -> Overview:
+        """The generations at one glance."""
+        pictured = [*self.relay.blocks, *self.reach.blocks]
+        return overview(self.generations, self.deployments, pictured, self.differences)
+
     @cached_property
     def telling(self) -> dict[str, bool]:
         """Scenario variant → whether generations, or repetitions, differ in a picture."""
@@ -203,11 +230,6 @@ class Report:
     def repeated(self) -> int:
         """How many variants were deployed several times in one generation."""
         return sum(len(of) > 1 for each in self.generations for of in each.variants.values())
-
-    def of(self, generation: Generation) -> list[Deployment]:
-        """A generation's deployments."""
-        ids = {id(each) for each in generation.deployed}
-        return [each for each in self.deployments if id(each.deployed) in ids]
 
     def _outcomes(
         self, kind: str, subject: str, generation: Generation | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from harness.report.claims import MARKS, ON_STAND_IN
+from harness.report.diff_rows import by_folder
 from harness.report.html import path, verdicts
 from harness.report.html.facts import ReportError
 from harness.report.html.matrices import GLYPHS
@@ -54,12 +56,14 @@ def as_html(report: Report) -> str:
         "anchor": _anchor,
         "colour": colour,
         "cut": path.cut,
+        "folders": by_folder,
         "many": _many,
         "soft": _soft,
         "tally": verdicts.counted,
         "thousands": "{:,}".format,
     }
     by_scenario = {each.deployed.scenario: each.anchor for each in report.deployments}
+    environment.globals["anchors"] = _anchors
     template = environment.get_template("page.html.j2")
     return template.render(
         report=report,
@@ -110,6 +114,10 @@ def write(report: Report, file: Path) -> None:
 
 def _anchor(deployed: Any, report: Report) -> str:
     return report.anchors[id(deployed)]
+
+
+def _anchors(deployed: Sequence[Any], report: Report) -> str:
+    return " ".join(_anchor(each, report) for each in deployed)
 
 
 def _soft(name: str) -> Markup:

@@ -34,8 +34,10 @@
     const bytes = Uint8Array.from(atob(element.textContent), (letter) => letter.charCodeAt(0));
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     const rows = JSON.parse(await new Response(stream).text());
-    return rows.map(([kind, subject, vantage, outcome, at, evidence]) =>
-      ({ kind, subject, vantage: vantage ?? "", outcome, at, evidence: evidence ?? {}, hay: null }));
+    let at = 0;  // each moment is the milliseconds since the one before
+    return rows.map(([kind, subject, vantage, outcome, later, evidence]) =>
+      ({ kind, subject, vantage: vantage ?? "", outcome, at: (at += later) / 1000,
+        evidence: evidence ?? {}, hay: null }));
   }
   const hay = (row) => row.hay ??= [row.kind, row.subject, row.vantage, row.outcome,
     JSON.stringify(row.evidence)].join("\n").toLowerCase();
@@ -193,11 +195,14 @@
       details.hidden = !kept.has(details.id);
       if (details.open && !details.hidden) await show(details);
     }
-    for (const folder of document.querySelectorAll(".folder")) {
-      folder.hidden = !folder.querySelector("details.deployment:not([hidden])");
+    for (const part of document.querySelectorAll(".folder, .variant")) {
+      part.hidden = !part.querySelector("details.deployment:not([hidden])");
     }
     for (const row of document.querySelectorAll(".matrix tr[data-of]")) {
-      row.classList.toggle("out", !kept.has(row.dataset.of));
+      row.classList.toggle("out", !row.dataset.of.split(" ").some((id) => kept.has(id)));
+    }
+    for (const block of document.querySelectorAll(".matrix tbody.block")) {
+      block.classList.toggle("out", !block.querySelector("tr[data-of]:not(.out)"));
     }
     if (mine !== turn) return;
     const isAll = words.length === 0 && which === "all";
@@ -212,6 +217,7 @@
       document.querySelector("form.filter").reset();
       await filter();
     }
+    if (details.offsetParent === null) showOnly(false);
     details.open = true;
     await show(details, wanted);
     const target = wanted.kind ? details.querySelector("[data-rows]") : details;
@@ -228,7 +234,11 @@
   const arrive = () => {
     const target = location.hash.length > 1 && $(decodeURIComponent(location.hash.slice(1)));
     if (target && target.matches("details.deployment")) go(target, {});
-    else if (target && target.matches("details")) target.open = true;
+    else if (target && target.matches("details")) {
+      if (target.offsetParent === null) showOnly(false);
+      target.open = true;
+      target.scrollIntoView();
+    }
   };
   addEventListener("hashchange", arrive);
 
@@ -237,7 +247,8 @@
     const from = event.target.closest?.(".matrix tbody a");
     const [down, right] = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key] ?? [];
     if (!from || down === undefined) return;
-    const rows = [...from.closest("table").querySelectorAll("tr[data-of]:not(.out)")];
+    const rows = [...from.closest("table").querySelectorAll("tr[data-of]:not(.out)")]
+      .filter((each) => each.offsetParent !== null);
     let row = rows.indexOf(from.closest("tr"));
     let column = from.closest("th, td").cellIndex;
     for (;;) {
@@ -252,6 +263,14 @@
       return;
     }
   });
+
+  // -- only what differs ------------------------------------------------------------------------
+
+  const showOnly = (on) => {
+    document.documentElement.classList.toggle("only-differing", on);
+    if ($("only")) $("only").checked = on;
+  };
+  $("only")?.addEventListener("change", () => showOnly($("only").checked));
 
   // -- the theme ------------------------------------------------------------------------------
 
