@@ -143,8 +143,8 @@ def _why(row: Row) -> str:
 def _head(found: Nights) -> list[str]:
     lines = [f"{found.a} → {found.b}"]
     for pair in found.pairs:
-        of = f"{pair.generation}: " if pair.generation else ""
-        lines += [f"{of}{line}" for line in _of_pair(pair)]
+        said = _of_pair(pair)
+        lines += [f"{pair.generation}: {'; '.join(said)}"] if pair.generation else said
     lines += [f"{name}: no scenario variant in common" for name in found.apart]
     for name, only in (("A", found.only_a), ("B", found.only_b)):
         for each in only:

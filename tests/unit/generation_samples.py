@@ -36,7 +36,10 @@ def as_if(
     with (to / "observations.jsonl").open("w", encoding="utf-8") as file:
         for line in (run / "observations.jsonl").read_text(encoding="utf-8").splitlines():
             fact: Fact | None = json.loads(line)
-            assert fact is not None
+            for change in changes:
+                fact = change(fact) if fact is not None else None
+            if fact is None:
+                continue
             fact["at"] += later
             if fact["kind"] == "machine":
                 missing = made.keys() - known.setdefault(fact["scenario"], set())
@@ -45,10 +48,7 @@ def as_if(
                     file.write(json.dumps(fact | {"subject": name, "outcome": made[name]}) + "\n")
                 if fact["subject"] in made:
                     continue
-            for change in changes:
-                fact = change(fact) if fact is not None else None
-            if fact is not None:
-                file.write(json.dumps(fact) + "\n")
+            file.write(json.dumps(fact) + "\n")
     return to
 
 
