@@ -92,7 +92,7 @@ NO_ANSWER = "no answer"
 _LINK_LOCAL = re.compile(r"fe80::[0-9a-f:]*(?:%\w+)?(?:/\d+)?")
 _DIFFERENCE = re.compile(r"(?:header \S+|body) changed")
 _REPLY = re.compile(r"([2345])\d\d\b")
-_REFUSED = re.compile(r"^refused with [^/]*")
+_REFUSED = re.compile(r"refused with \d+(?: [245]\.\d+\.\d+)?")
 _STATUS = re.compile(r"[245]\.\d+\.\d+")
 
 

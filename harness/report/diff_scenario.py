@@ -202,7 +202,8 @@ def _counted(of: Scenario, key: Key) -> str:
     """What a thing meant, and where repetitions disagree how often."""
     if key not in of.unsteady:
         return " / ".join(of.meanings(key)) or NOT_OBSERVED
-    return " / ".join(f"{said} ×{times}" for said, times in of.unsteady[key].most_common())
+    counts = sorted(of.unsteady[key].items(), key=lambda pair: (-pair[1], pair[0]))
+    return " / ".join(f"{said} ×{times}" for said, times in counts)
 
 
 def _by_kind(scenario: Mapping[Key, Observation]) -> Mapping[str, Sequence[Observation]]:

@@ -116,7 +116,7 @@ def test_large_records(visit: Visit, tmp_path: Path, number: int) -> None:
 
     run = tmp_path / "large"
     run.mkdir()
-    small = 177
+    small = 178
     parts = max(1, number // 2_500)
     for part in range(parts):
         deployed(run, f"large-part_{part}", more_dns=number // parts - small)

@@ -73,6 +73,7 @@ def deployed(
     if expected is not None:
         said |= {"relays_from": list(expected), "why": "the address is in mynetworks"}
     seen.record("scenario", "reachable", str(len(VANTAGES)), None, **said)
+    seen.record("deployment", "start", "came up")
     process = "pasta.avx2" if seen_as is None else "rootlessport"
     line = f'LISTEN 0      128    *:25 *:* users:(("{process}",pid=238,fd=6))'
     seen.record("forwarder", "25", process, line=line)

@@ -14,8 +14,8 @@ from harness.cli import main
 from harness.observations import Observations
 from harness.report.html import verdicts
 from harness.report.html.at_end import write_report
-from harness.report.html.matrices import GLYPHS, REACHABILITY, RELAY, Cell
 from harness.report.html.make import report_of
+from harness.report.html.matrices import GLYPHS, REACHABILITY, RELAY, Cell
 from harness.report.html.model import Report
 from harness.report.html.render import as_html, clean, write
 from harness.report.html.verdicts import Judged

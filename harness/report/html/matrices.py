@@ -154,6 +154,8 @@ def _matrix(
     }
     shown = [each for each in deployments if each.scenario in names]
     seen = {str(fact["vantage"]) for each in shown for fact in each.of(kind) if fact["vantage"]}
+    # Where nothing came up at all, what would have been looked at is known all the same.
+    seen |= {str(v) for each in shown if each.failed for v in each.noted.get("vantages") or ()}
     vantages = sorted(seen, key=by_place)
     rows = []
     for each in shown:
