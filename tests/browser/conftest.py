@@ -45,7 +45,7 @@ def browser() -> Iterator[Browser]:
 
 
 def reported(run: Path) -> Path:
-    """The report of a run's folder, with the guide's claims."""
+    """The report of a folder of a run, or of many, with the guide's claims."""
     file = run / "report.html"
     write(report_of([run], CLAIMS), file)
     return file
@@ -56,6 +56,14 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from report_samples import sample_run
 
     return reported(sample_run(tmp_path_factory.mktemp("sample")))
+
+
+@pytest.fixture(scope="session")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of four generations."""
+    from generation_samples import four_generations
+
+    return reported(four_generations(tmp_path_factory.mktemp("night")))
 
 
 class Opened:

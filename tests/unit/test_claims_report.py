@@ -182,7 +182,10 @@ def test_command_line(scenarios: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert "it starts" in capsys.readouterr().out
     assert main(["claims", run, claims, "--id", "C1"]) == 0
     assert "localhost" not in capsys.readouterr().out
-    assert main(["claims", str(tmp_path), claims]) == 2
+    # A folder that holds runs stands for all of them.
+    assert main(["claims", str(tmp_path), claims]) == 0
+    assert "it starts" in capsys.readouterr().out
+    assert main(["claims", str(scenarios), claims]) == 2
     assert "holds no observations" in capsys.readouterr().err
 
 
