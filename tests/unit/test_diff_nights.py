@@ -151,6 +151,7 @@ def repeated(folder: Path, *outcomes: str) -> Path:
         (["kept out", "let in"], ["let in"], (Group.UNSTEADY, "let in")),
         (["kept out", "other"], ["let in"] * 2, (Group.BANS, "let in")),
         (["kept out"], ["let in"], (Group.BANS, "let in")),
+        (["kept out"], ["let in"] * 2 + ["error"], (Group.BANS, "let in ×2 / error ×1")),
     ],
 )
 def test_no_repetition_hides_another(

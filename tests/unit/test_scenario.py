@@ -730,4 +730,6 @@ def test_what_a_record_notes_of_expectations_is_what_tests_hold_it_against() -> 
         noted = scenario.noted
         assert noted["vantages"] == scenario.reachable
         assert set(noted["relays_from"]) == scenario.relays_from & set(scenario.reachable)
+        assert noted["fails"] == scenario.settings.expect.fails
     assert any(each.relays_from - set(each.reachable) for each in scenarios.values())
+    assert any(each.noted["fails"] for each in scenarios.values())

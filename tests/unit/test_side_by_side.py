@@ -188,6 +188,10 @@ def test_overview_counts_what_most_others_do_not_see(made: Report) -> None:
     assert strips[NAMES[0]]["pasta_quadlet-permit_unset"] == "na"
     assert strips[NAMES[3]]["pasta_quadlet-permit_host"] == "none"
     assert strips[NAMES[1]]["pasta_quadlet-permit_unset"] == "alike"
+    # Whom the server takes its clients for is in no picture.
+    assert not block(made, "relay", "compose-permit_unset").is_different
+    assert strips[NAMES[0]]["compose-permit_unset"] == "most"
+    assert strips[NAMES[2]]["compose-permit_unset"] == "odd"
     assert [card.open for card in made.overview.cards] == [0, 1, 0, 0]
 
 
