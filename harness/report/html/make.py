@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.report.html import matrices, verdicts
 from harness.report.html.deployment import Deployment
 from harness.report.html.differences import differences
-from harness.report.html.facts import Deployed, read
+from harness.report.html.facts import read
 from harness.report.html.ledgers import ledgers
 from harness.report.html.matrices import Cell, Matrix
 from harness.report.html.model import Picture, Report
@@ -36,6 +36,7 @@ def report_of(folders: Sequence[Path], claims_file: Path | None) -> Report:
     runs = found.runs
     observed = read(runs)
     said = verdicts.read(runs)
+    by_scenario = _by_scenario(said)
     side_by_side = generations(observed, _skipped(said))
     reach, relay = matrices.reachability(observed), matrices.relaying(observed)
     cells: dict[int, dict[str, Sequence[Cell]]] = {id(each): {} for each in observed}
@@ -49,7 +50,7 @@ def report_of(folders: Sequence[Path], claims_file: Path | None) -> Report:
             number,
             each,
             cells[id(each)],
-            _tests_of(each, said),
+            by_scenario.get((each.run, each.scenario), [] if each.run in said else None),
             told_apart[id(each)],
             _files(places[each.run], each.scenario),
         )
@@ -101,7 +102,10 @@ def _files(run: Path, scenario: str) -> list[str]:
     return sorted(file.name for file in (run / scenario).iterdir())
 
 
-def _tests_of(deployed: Deployed, said: Mapping[str, list[Judged]]) -> list[Judged] | None:
-    if deployed.run not in said:
-        return None
-    return [test for test in said[deployed.run] if test.scenario == deployed.scenario]
+def _by_scenario(said: Mapping[str, Sequence[Judged]]) -> dict[tuple[str, str], list[Judged]]:
+    """Run and scenario variant → what the tests said of it."""
+    found: dict[tuple[str, str], list[Judged]] = {}
+    for run, tests in said.items():
+        for test in tests:
+            found.setdefault((run, test.scenario), []).append(test)
+    return found
