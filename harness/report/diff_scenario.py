@@ -110,7 +110,7 @@ class Compared:
         was, now = (
             (_meaning(before), _meaning(after))
             if is_steady
-            else (_counted(of, key) for of in self.both)
+            else (said(of, key) for of in self.both)
         )
         if is_steady and was == now and before and after:
             return self._of_replies(key, before, after)
@@ -139,8 +139,8 @@ class Compared:
         if was is None or now is None or was == now:
             return None
         group = GROUPS.get(key[0], Group.OTHER)
-        said = meaning(after)
-        return self._change(group, key, f"{said}, reply {was}", f"{said}, reply {now}")
+        same = meaning(after)
+        return self._change(group, key, f"{same}, reply {was}", f"{same}, reply {now}")
 
     def _of_repetitions(self, key: Key) -> Change | None:
         """What repetitions disagree about, unless they did so in the same way before."""
@@ -150,7 +150,7 @@ class Compared:
         is_another = was and now and not was & now
         before, after = self.first.get(key), self.second.get(key)
         group = self._group(key, before, after) if is_another else Group.UNSTEADY
-        return self._change(group, key, *(_counted(of, key) for of in self.both))
+        return self._change(group, key, *(said(of, key) for of in self.both))
 
     def _group(self, key: Key, before: Observation | None, after: Observation | None) -> Group:
         kind = key[0]
@@ -198,12 +198,12 @@ def _meaning(seen: Observation | None) -> str:
     return NOT_OBSERVED if seen is None else meaning(seen)
 
 
-def _counted(of: Scenario, key: Key) -> str:
+def said(of: Scenario, key: Key) -> str:
     """What a thing meant, and where repetitions disagree how often."""
     if key not in of.unsteady:
         return " / ".join(of.meanings(key)) or NOT_OBSERVED
     counts = sorted(of.unsteady[key].items(), key=lambda pair: (-pair[1], pair[0]))
-    return " / ".join(f"{said} ×{times}" for said, times in counts)
+    return " / ".join(f"{what} ×{times}" for what, times in counts)
 
 
 def _by_kind(scenario: Mapping[Key, Observation]) -> Mapping[str, Sequence[Observation]]:

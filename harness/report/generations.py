@@ -90,13 +90,14 @@ def settled(runs: Sequence[str], made: Sequence[Made]) -> list[Made]:
 
 def names(made: Sequence[Made]) -> list[str]:
     """What each generation is called: by the parts that are not the same in all of them."""
-    parts = [_parts(each) for each in made]
-    telling = [number for number, of in enumerate(zip(*parts, strict=True)) if len(set(of)) > 1]
+    every = [parts(each) for each in made]
+    telling = [number for number, of in enumerate(zip(*every, strict=True)) if len(set(of)) > 1]
     # Of a single one, what people call it by.
-    return [", ".join(each[number] for number in telling or (1, 2)) for each in parts]
+    return [", ".join(each[number] for number in telling or (1, 2)) for each in every]
 
 
-def _parts(made: Made) -> tuple[str, str, str, str]:
+def parts(made: Made) -> tuple[str, str, str, str]:
+    """All that a generation is, each part in words."""
     return (
         made.kind or "unknown kind of machine",
         made.distribution or "unknown distribution",

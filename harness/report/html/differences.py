@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from harness.observations import Observation
 from harness.report.diff_meaning import Group, settled_relay
 from harness.report.diff_rows import by_place, what
-from harness.report.diff_run import Run, Scenarios
-from harness.report.diff_scenario import Change, changes_of
+from harness.report.diff_run import Key, Run, Scenario, Scenarios
+from harness.report.diff_scenario import Change, changes_of, said
 from harness.report.html.side_by_side import NOT_RUN, Generation
 from harness.report.terminal import grouped
 
@@ -108,27 +108,39 @@ def _of(scenario: str, seen: Sequence[Scenarios]) -> list[tuple[Change, tuple[st
     having = [number for number, of in enumerate(seen) if scenario in of]
     if len(having) < 2:
         return []
-    first = seen[having[0]][scenario]
-    changes: dict[tuple[str, str, str | None], dict[int, Change]] = defaultdict(dict)
-    for number in having[1:]:
-        for change in changes_of(scenario, first, seen[number][scenario]):
-            changes[change.kind, change.subject, change.vantage][number] = change
+    # Nothing can be said of what did not come up but that: others are not held against it.
+    first = next((n for n in having if not _is_down(seen[n][scenario])), having[0])
+    base = seen[first][scenario]
+    changes: dict[Key, dict[int, Change]] = defaultdict(dict)
+    for number in having:
+        if number != first:
+            for change in changes_of(scenario, base, seen[number][scenario]):
+                changes[change.kind, change.subject, change.vantage][number] = change
     made = []
     order = list(Group)
-    for by_number in changes.values():
+    for key, by_number in changes.items():
         groups = [SAME_AS.get(each.group, each.group) for each in by_number.values()]
         group = min(groups, key=order.index)
         some = next(iter(by_number.values()))
-        values = [
-            NOT_RUN
-            if number not in having
-            else _told(by_number[number].after if number in by_number else some.before, group)
-            for number in range(len(seen))
-        ]
+        values = []
+        for number, of in enumerate(seen):
+            if number not in having:
+                values.append(NOT_RUN)
+            elif number in by_number:
+                values.append(_told(by_number[number].after, group))
+            else:
+                own = said(of[scenario], key)
+                same = own == said(base, key)
+                values.append(_told(some.before if same else own, group))
         if len(set(values) - {NOT_RUN}) > 1:
             change = Change(group, scenario, some.kind, some.subject, some.vantage, "", "")
             made.append((change, tuple(values)))
     return made
+
+
+def _is_down(scenario: Scenario) -> bool:
+    start = scenario.seen.get(("deployment", "start", None))
+    return start is not None and start.outcome == "failed"
 
 
 def _told(outcome: str, group: Group) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.report.generations import parts
 from harness.report.html.deployment import Deployment
 from harness.report.html.differences import Section
 from harness.report.html.side_by_side import Block, Generation, absent
@@ -36,6 +37,12 @@ class Card:
     open: int
     failing: int
     not_run: int
+
+    @property
+    def rest(self) -> list[str]:
+        """What it is beside its name."""
+        named = self.generation.name.split(", ")
+        return [part for part in parts(self.generation.made) if part not in named]
 
 
 @dataclass(frozen=True, slots=True)
