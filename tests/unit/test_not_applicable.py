@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from harness.report import not_applicable
-from harness.report.not_applicable import BEGINS
+from harness.report.marks import NOT_APPLICABLE
 
 NO_PASTA = "there is no pasta network in podman version 4.3.1"
 NO_QUADLET = "there is no quadlet in podman version 4.3.1"
@@ -26,13 +26,13 @@ def reporter(*skipped: tuple[str, str]) -> Any:
 SKIPPED = reporter(
     (
         "rootless_pasta_run-permit_unset-self_v4-imaps",
-        f"Skipped: {BEGINS}{NO_PASTA}",
+        f"Skipped: {NOT_APPLICABLE}{NO_PASTA}",
     ),
     (
         "rootless_pasta_run-permit_unset-self_v6-imaps",
-        f"Skipped: {BEGINS}{NO_PASTA}",
+        f"Skipped: {NOT_APPLICABLE}{NO_PASTA}",
     ),
-    ("rootful_quadlet-fail2ban", f"Skipped: {BEGINS}{NO_QUADLET}"),
+    ("rootful_quadlet-fail2ban", f"Skipped: {NOT_APPLICABLE}{NO_QUADLET}"),
     ("rootful_compose-facts", "Skipped: another reason"),
 )
 
