@@ -5,6 +5,15 @@
 # make generations    a little of everything on the podman before and after Debian 13's
 # make test-vagrant   what takes too long for each change: more of it on a virtual machine
 # All build on `make setup`, which installs what is needed and builds the machine image.
+#
+# What the workflows in .github run, and anybody can:
+# make runner   lets a disposable computer's KVM and user namespaces be used
+# make matrix   the cells of a night's run; MATRIX=fedora for those on virtual machines
+# make cell     one of them: CELL=... names it, N=... is pytest's -n
+# make merged   what several runs have seen, as one report: RUNS='FOLDER...' REPORT=FILE
+# make compare  what changed between two nights: BEFORE=... AFTER=...; changes.md is there
+#               afterwards where something did
+# make actionlint   looks at the workflows with a program that comes from GitHub
 
 K ?= rootless_pasta
 MAILSERVER ?= auto
@@ -17,7 +26,17 @@ SHOWS := [rootful_compose-permit_host- or [rootless_slirp4netns-permit_host- \
     or [rootless_podman_compose-permit_container- or [rootless_pasta_quadlet-permit_host- \
     or [rootless_compose-facts-
 
-.PHONY: generations run test test-vagrant setup venv box lint unit browser deployments integration vagrant vagrant-tools bench bench-machines clean
+MATRIX ?= embedded
+MATRIX_embedded = --machine nspawn --distro debian-12 debian-13 debian-forky --mailserver upstream
+MATRIX_fedora = --machine vagrant --mailserver upstream
+CELLS ?= --cells 4
+CELLS_OF = $(VENV)/dms-harness matrix $(MATRIX_$(MATRIX)) $(CELLS)
+RUNS ?= runs/latest
+REPORT ?= report.html
+CHANGES ?= changes.md
+
+.PHONY: run test test-vagrant setup venv box lint unit browser deployments integration generations \
+    vagrant vagrant-tools bench bench-machines clean actionlint matrix cell merged compare runner
 
 run: $(if $(filter vagrant,$(MACHINE)),vagrant-tools,setup)
 	$(PYTEST) --machine '$(MACHINE)' -k '$(K)' $(if $(N),-n $(N))
@@ -35,6 +54,13 @@ lint: venv
 	$(VENV)/ruff format --check .
 	$(VENV)/ruff check .
 	$(VENV)/mypy
+	$(VENV)/zizmor --offline --quiet --pedantic .github
+	$(VENV)/shellcheck --exclude SC1091 .ci/run harness/setup.sh harness/machines/guest/*.sh .github/*.sh
+
+# Its package fetches the binary from GitHub, which a bare machine with mirrors need not reach.
+actionlint: venv
+	sh harness/setup.sh actionlint
+	PATH="$(abspath $(VENV)):$$PATH" $(VENV)/actionlint
 
 unit: venv
 	$(PYTEST) tests/unit -q -n $(CORES)
@@ -71,6 +97,36 @@ box: venv
 
 vagrant-tools: venv
 	sh harness/setup.sh vagrant
+
+# Only the cells on stdout, in one line: GitHub reads it.
+matrix:
+	@sh harness/setup.sh >&2
+	@$(CELLS_OF) --github
+
+cell: $(if $(filter fedora,$(MATRIX)),vagrant-tools,venv)
+	@command=$$($(CELLS_OF) --command '$(CELL)') && echo "$$command" && \
+	    $(if $(N),PYTEST_ADDOPTS='-n $(N)') sh -c "$$command"
+
+merged: venv
+	$(VENV)/dms-harness report $(RUNS) --output '$(REPORT)'
+
+# Status 1 is an answer; 2 is none.
+compare: venv
+	@rm -f '$(CHANGES)'
+	@$(VENV)/dms-harness diff --markdown '$(BEFORE)' '$(AFTER)' >'$(CHANGES).new'; status=$$?; \
+	tee -a "$${GITHUB_STEP_SUMMARY:-/dev/null}" <'$(CHANGES).new'; \
+	if [ $$status -eq 1 ]; then mv '$(CHANGES).new' '$(CHANGES)'; else rm '$(CHANGES).new'; fi; \
+	[ $$status -le 1 ]
+
+# As root. Ubuntu takes capabilities away from user namespaces that no profile of AppArmor's knows,
+# and those of rootless containers on embedded machines are such.
+runner:
+	echo 'KERNEL=="kvm", GROUP="kvm", MODE="0666", OPTIONS+="static_node=kvm"' \
+	    >/etc/udev/rules.d/99-kvm.rules
+	udevadm control --reload-rules
+	udevadm trigger --name-match=kvm
+	! test -e /proc/sys/kernel/apparmor_restrict_unprivileged_userns || \
+	    sysctl -w kernel.apparmor_restrict_unprivileged_userns=0
 
 bench: setup
 	$(VENV)/python tests/benchmarks/bench.py

@@ -2,7 +2,8 @@
 # Install what the harness needs: system packages by apt or dnf, Python packages into .venv.
 # Run by `make`; quick where everything is there. Asks sudo for a password only if it must.
 #   $1 "box" for what making a Vagrant box takes as well, "vagrant" for Vagrant and libvirt too,
-#      "browser" for what shows and checks the HTML report
+#      "browser" for what shows and checks the HTML report, "tmt" for what runs the tmt plans,
+#      "actionlint" for what looks at the workflows
 set -eu
 cd "$(dirname "$0")/.."
 started=$(date +%s)
@@ -50,6 +51,12 @@ if [ "${1-}" = browser ]; then
     done
     needed="$needed
 $browser chromium chromium"
+fi
+case ${1-} in actionlint | tmt) groups="--group $1" ;; esac
+if [ "${1-}" = tmt ]; then
+    needed="$needed
+rsync rsync rsync
+ssh openssh-client openssh-clients"
 fi
 if [ "${1-}" = vagrant ]; then
     for driver in /usr/lib/*/libvirt/connection-driver /usr/lib64/libvirt/connection-driver; do

@@ -68,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--github", action="store_true", help="print a matrix for GitHub's strategy.matrix"
     )
+    how.add_argument("--command", metavar="CELL", help="print one cell's command, by the cell's id")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -110,6 +111,14 @@ def run(args: argparse.Namespace) -> int:
                 f"--cells {max(1, matrix.AT_MOST // combinations)}",
             )
         print(json.dumps({"include": cells}, ensure_ascii=False))
+    elif args.command:
+        commands = {cell["id"]: cell["command"] for cell in cells}
+        if args.command not in commands:
+            raise HarnessError(
+                f"--command {args.command}: there is no such cell",
+                f"it takes {', '.join(commands)}",
+            )
+        print(commands[args.command])
     elif args.json:
         from harness.report.as_json import print_json
 
