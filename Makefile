@@ -55,7 +55,8 @@ lint: venv
 	$(VENV)/ruff check .
 	$(VENV)/mypy
 	$(VENV)/zizmor --offline --quiet --pedantic .github
-	$(VENV)/shellcheck --exclude SC1091 .ci/run harness/setup.sh harness/machines/guest/*.sh .github/*.sh
+	$(VENV)/shellcheck --exclude SC1091 .ci/run harness/setup.sh harness/machines/guest/*.sh .github/*.sh \
+	    tests/tmt/*.sh
 
 # Its package fetches the binary from GitHub, which a bare machine with mirrors need not reach.
 actionlint: venv
@@ -83,6 +84,7 @@ generations: setup
 	done
 
 integration: setup
+	sh harness/setup.sh tmt
 	$(PYTEST) tests/integration -v
 
 # Not beside the others: an emulated machine takes a core, and some of them tell faults by time.

@@ -3,7 +3,8 @@
 # Run by `make`; quick where everything is there. Asks sudo for a password only if it must.
 #   $1 "box" for what making a Vagrant box takes as well, "vagrant" for Vagrant and libvirt too,
 #      "browser" for what shows and checks the HTML report, "tmt" for what runs the tmt plans,
-#      "actionlint" for what looks at the workflows
+#      "actionlint" for what looks at the workflows, "host" for only what deploys on a host that is
+#      there: no machine is made, and no linter run
 set -eu
 cd "$(dirname "$0")/.."
 started=$(date +%s)
@@ -51,6 +52,10 @@ if [ "${1-}" = browser ]; then
     done
     needed="$needed
 $browser chromium chromium"
+fi
+if [ "${1-}" = host ]; then
+    needed=
+    groups=--no-default-groups
 fi
 case ${1-} in actionlint | tmt) groups="--group $1" ;; esac
 if [ "${1-}" = tmt ]; then
@@ -111,7 +116,7 @@ if ! .venv/bin/uv --version >/dev/null 2>&1; then
         die "uv cannot be installed" "is a Python package index reachable?"
 fi
 # The system's certificates: a mirror or a proxy of one's own is trusted there.
-# shellcheck disable=SC2086 # nothing, or two words
+# shellcheck disable=SC2086 # nothing, or words
 UV_SYSTEM_CERTS=true .venv/bin/uv sync --quiet --frozen --inexact --compile-bytecode $groups ||
     die "the Python packages of uv.lock cannot be installed" "is a Python package index reachable?"
 say "system and Python packages are there"
