@@ -219,7 +219,7 @@ while [ $# -gt 0 ]; do
     case $1 in
     --body-file) cat "$2" >"$BODY" ;;
     list) [ ! -e "$ANSWER" ] || cat "$ANSWER" ;;
-    download) [ "$2" = "$HAS" ] || exit 1; mkdir -p "$6" ;;
+    download) mkdir -p "$6"; [ "$2" = "$HAS" ] || exit 1 ;;
     esac
     shift
 done
