@@ -22,21 +22,12 @@ VENV := .venv/bin
 PYTEST := $(VENV)/pytest --mailserver='$(MAILSERVER)'
 CORES := $(shell nproc)
 GENERATIONS := debian-12 debian-forky
-SHOWS := [rootful_compose-permit_host- or [rootless_slirp4netns-permit_host- \
-    or [rootless_podman_compose-permit_container- or [rootless_pasta_quadlet-permit_host- \
+SHOWS := [rootful_compose-permit_host- or [rootless_slirp4netns-permit_host- \\
+    or [rootless_podman_compose-permit_container- or [rootless_pasta_quadlet-permit_host- \\
     or [rootless_compose-facts-
 
-MATRIX ?= embedded
-MATRIX_embedded = --machine nspawn --distro debian-12 debian-13 debian-forky --mailserver upstream
-MATRIX_fedora = --machine vagrant --mailserver upstream
-CELLS ?= --cells 4
-CELLS_OF = $(VENV)/dms-harness matrix $(MATRIX_$(MATRIX)) $(CELLS)
-RUNS ?= runs/latest
-REPORT ?= report.html
-CHANGES ?= changes.md
-
-.PHONY: run test test-vagrant setup venv box lint unit browser deployments integration generations \
-    vagrant vagrant-tools bench bench-machines clean actionlint matrix cell merged compare runner
+.PHONY: run test test-vagrant setup venv box lint unit browser deployments integration generations \\
+    vagrant vagrant-tools bench bench-machines clean
 
 run: $(if $(filter vagrant,$(MACHINE)),vagrant-tools,setup)
 	$(PYTEST) --machine '$(MACHINE)' -k '$(K)' $(if $(N),-n $(N))
@@ -57,11 +48,6 @@ lint: venv
 	$(VENV)/zizmor --offline --quiet --pedantic .github
 	$(VENV)/shellcheck --exclude SC1091 .ci/run harness/setup.sh harness/machines/guest/*.sh .github/*.sh \
 	    tests/tmt/*.sh
-
-# Its package fetches the binary from GitHub, which a bare machine with mirrors need not reach.
-actionlint: venv
-	sh harness/setup.sh actionlint
-	PATH="$(abspath $(VENV)):$$PATH" $(VENV)/actionlint
 
 unit: venv
 	$(PYTEST) tests/unit -q -n $(CORES)
@@ -99,6 +85,22 @@ box: venv
 
 vagrant-tools: venv
 	sh harness/setup.sh vagrant
+
+MATRIX ?= embedded
+MATRIX_embedded = --machine nspawn --distro debian-12 debian-13 debian-forky --mailserver upstream
+MATRIX_fedora = --machine vagrant --mailserver upstream
+CELLS ?= --cells 4
+CELLS_OF = $(VENV)/dms-harness matrix $(MATRIX_$(MATRIX)) $(CELLS)
+RUNS ?= runs/latest
+REPORT ?= report.html
+CHANGES ?= changes.md
+
+.PHONY: actionlint matrix cell merged compare runner
+
+# Its package fetches the binary from GitHub, which a bare machine with mirrors need not reach.
+actionlint: venv
+	sh harness/setup.sh actionlint
+	PATH="$(abspath $(VENV)):$$PATH" $(VENV)/actionlint
 
 # Only the cells on stdout, in one line: GitHub reads it.
 matrix:
