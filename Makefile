@@ -22,11 +22,11 @@ VENV := .venv/bin
 PYTEST := $(VENV)/pytest --mailserver='$(MAILSERVER)'
 CORES := $(shell nproc)
 GENERATIONS := debian-12 debian-forky
-SHOWS := [rootful_compose-permit_host- or [rootless_slirp4netns-permit_host- \\
-    or [rootless_podman_compose-permit_container- or [rootless_pasta_quadlet-permit_host- \\
+SHOWS := [rootful_compose-permit_host- or [rootless_slirp4netns-permit_host- \
+    or [rootless_podman_compose-permit_container- or [rootless_pasta_quadlet-permit_host- \
     or [rootless_compose-facts-
 
-.PHONY: run test test-vagrant setup venv box lint unit browser deployments integration generations \\
+.PHONY: run test test-vagrant setup venv box lint unit browser deployments integration generations \
     vagrant vagrant-tools bench bench-machines clean
 
 run: $(if $(filter vagrant,$(MACHINE)),vagrant-tools,setup)
@@ -112,6 +112,7 @@ cell: $(if $(filter fedora,$(MATRIX)),vagrant-tools,venv)
 	    $(if $(N),PYTEST_ADDOPTS='-n $(N)') sh -c "$$command"
 
 merged: venv
+	@mkdir -p "$$(dirname '$(REPORT)')"
 	$(VENV)/dms-harness report $(RUNS) --output '$(REPORT)'
 
 # Status 1 is an answer; 2 is none.

@@ -398,22 +398,6 @@ def test_markdown_has_a_table_for_each_group(
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
-    [
-        ("@someone, see #12", "@<!-- -->someone, see #<!-- -->12"),
-        ("&commat;someone &#64;one", r"\&commat;someone \&#<!-- -->64;one"),
-        ("a\r\n## b | `c` <img> [d](e)", r"a #<!-- -->#<!-- --> b \| \`c\` \<img\> \[d\](e)"),
-    ],
-)
-def test_markdown_has_nothing_of_what_a_mail_server_said_take_effect(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], said: str, shown: str
-) -> None:
-    both(tmp_path, "life", "queue", "empty", said)
-    assert main(["diff", *runs(tmp_path), "--markdown"]) == 1
-    assert f"| empty | {shown} |  |" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
     ("make", "says"),
     [
         (lambda folder: None, "is missing"),

@@ -211,6 +211,17 @@ def test_comparing_leaves_a_file_where_something_changed(
     assert sorted(tmp_path.iterdir()) == sorted([harness, *([file] if changed else [])])
 
 
+def test_a_report_of_several_runs_is_written_where_no_folder_is_yet(tmp_path: Path) -> None:
+    harness = tmp_path / "dms-harness"
+    harness.write_text('#!/bin/sh\n[ "$3" = --output ] && touch "$4"\n')
+    harness.chmod(0o755)
+    (tmp_path / "night" / "cell" / "2026").mkdir(parents=True)
+    file = tmp_path / "new site" / "index.html"
+    done = made("merged", f"VENV={tmp_path}", f"RUNS={tmp_path}/night/*/2*", f"REPORT={file}")
+    assert done.returncode == 0, done.stderr
+    assert file.is_file()
+
+
 # Scripts that speak with GitHub, and a gh that only writes down what it was asked for
 
 GH = r"""#!/bin/sh
