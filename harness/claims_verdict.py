@@ -192,10 +192,12 @@ def deployments(runs: Iterable[Iterable[Observation]]) -> list[Deployed]:
     """What was deployed in each of some runs, in a stable order."""
     made = []
     for run in runs:
-        scenarios: dict[str, dict[str, list[Observation]]] = defaultdict(lambda: defaultdict(list))
+        deployed: dict[tuple[str, int], dict[str, list[Observation]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
         for seen in run:
-            scenarios[seen.scenario][seen.kind].append(seen)
-        made += [Deployed(scenario, scenarios[scenario]) for scenario in sorted(scenarios)]
+            deployed[seen.scenario, seen.repetition][seen.kind].append(seen)
+        made += [Deployed(scenario, deployed[scenario, n]) for scenario, n in sorted(deployed)]
     return made
 
 
@@ -263,7 +265,9 @@ def _is_of(case: Case, seen: Observation) -> bool:
 
 
 def _seen(case: Case, found: Sequence[Observation]) -> tuple[Seen, ...]:
-    ordered = sorted(found, key=lambda o: (o.scenario, o.subject, o.vantage or "", o.at))
+    ordered = sorted(
+        found, key=lambda o: (o.scenario, o.repetition, o.subject, o.vantage or "", o.at)
+    )
     if not case.same:
         return tuple(_looked_at(case, seen) for seen in ordered)
     # Nothing is the same as itself only: each pattern must have found something to compare.

@@ -7,6 +7,20 @@ it as an *error*. An expectation that the deployed mail server does not meet is 
 
 from __future__ import annotations
 
+import errno
+from typing import Final
+
+EXHAUSTED: Final = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EIO,
+    errno.ENOMEM,
+    errno.EMFILE,
+    errno.ENFILE,
+)
+"""What the kernel says where this computer has no more of something, or a disk fails."""
+
 
 class HarnessError(Exception):
     """The harness or its host failed.
@@ -51,3 +65,24 @@ class CommandError(MachineError):
 
 class DeploymentError(HarnessError):
     """The operator's files did not lead to a mail server that answers."""
+
+
+def infrastructure(error: BaseException) -> str:
+    """What went wrong with a machine or with this computer, in a line.
+
+    Returns:
+        Nothing where an error may be anything else: a command that failed on a machine, a mail
+        server that did not come up, a mistake in a scenario or in the harness.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        told = [infrastructure(each) for each in error.exceptions]
+        return told[0] if all(told) else ""
+    is_ours = isinstance(error, (HostError, MachineError)) and not isinstance(error, CommandError)
+    is_exhausted = isinstance(error, OSError) and error.errno in EXHAUSTED
+    # Not imported for this: most runs that come here have it anyhow, all others need it not.
+    is_lost = type(error).__module__.partition(".")[0] == "asyncssh"
+    if not (is_ours or is_exhausted or is_lost or isinstance(error, MemoryError)):
+        return ""
+    said = error.message if isinstance(error, HarnessError) else str(error)
+    first = next((line for line in said.splitlines() if line.strip()), "no text")
+    return f"{type(error).__name__}: {first}"

@@ -32,6 +32,8 @@ class Observation:
         scenario: the scenario variant's id.
         at: seconds since the epoch.
         evidence: reply lines, log lines, addresses, seconds: whatever shows it.
+        repetition: which deployment of the variant it is about, where a run has several, from 1;
+            0 where it has one. The record leaves that out.
     """
 
     kind: str
@@ -41,6 +43,12 @@ class Observation:
     scenario: str = ""
     at: float = 0.0
     evidence: Mapping[str, Json] = field(default_factory=dict)
+    repetition: int = 0
+
+    @property
+    def deployment(self) -> str:
+        """What tells its deployment from the run's others."""
+        return deployment_id(self.scenario, self.repetition)
 
     def __str__(self) -> str:
         where = f" from {self.vantage}" if self.vantage else ""
@@ -50,17 +58,30 @@ class Observation:
         )
 
 
+def deployment_id(variant: str, repetition: int) -> str:
+    """What a deployment is called: as its variant, with the repetition's number if it has one."""
+    return f"{variant}.{repetition}" if repetition else variant
+
+
+def variant_and_repetition(deployment: str) -> tuple[str, int]:
+    """The variant's id and the repetition's number, or 0, in what `deployment_id` has made."""
+    variant, _, number = deployment.rpartition(".")
+    return (variant, int(number)) if variant and number.isdecimal() else (deployment, 0)
+
+
 class Observations:
     """The observations of one deployment, kept in memory and appended to a JSON lines file.
 
     Args:
-        scenario: the id that every observation here carries.
+        scenario: the id of the variant that every observation here carries.
         path: the file to append to, or None to keep them in memory only. Several processes may
             append to the same file: every line is one write.
+        repetition: which of the variant's deployments they are about, see `Observation`.
     """
 
-    def __init__(self, scenario: str, path: Path | None = None) -> None:
+    def __init__(self, scenario: str, path: Path | None = None, repetition: int = 0) -> None:
         self.scenario = scenario
+        self.repetition = repetition
         self.path = path
         self._all: list[Observation] = []
         self._lock = threading.Lock()
@@ -75,10 +96,19 @@ class Observations:
     ) -> Observation:
         """Write one fact down, now."""
         seen = Observation(
-            kind, str(subject), str(outcome), vantage, self.scenario, time.time(), evidence
+            kind,
+            str(subject),
+            str(outcome),
+            vantage,
+            self.scenario,
+            time.time(),
+            evidence,
+            self.repetition,
         )
         # Not `asdict`: it copies the evidence first, which takes twice as long as the rest.
         known = {name: getattr(seen, name) for name in seen.__slots__}
+        if not self.repetition:
+            del known["repetition"]
         line = json.dumps(known, ensure_ascii=False, default=str) + "\n"
         # A reply that is no UTF-8 must not end the run: no file, worker or report can have it.
         if _NO_CHARACTER.search(line):

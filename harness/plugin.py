@@ -22,7 +22,14 @@ from harness.interrupt import show_where_known
 from harness.kept.options import END, OPTION, Keep
 from harness.machines.options import add_options
 from harness.pytest_run import Run
-from harness.report.marks import NOT_APPLICABLE, marks_of, name_evidence, scenario_of
+from harness.report.marks import (
+    NOT_APPLICABLE,
+    infrastructure_of,
+    marks_of,
+    name_evidence,
+    name_infrastructure,
+    scenario_of,
+)
 from harness.scheduling import PerScenario, suggested_workers
 from harness.selection import is_empty, places
 from harness.words import joined
@@ -71,6 +78,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=Path,
         metavar="DIR",
         help="where each run's record goes (default: runs beside pyproject.toml)",
+    )
+    group.addoption(
+        "--repeat",
+        type=int,
+        default=1,
+        metavar="N",
+        help="deploy each selected scenario variant N times, on a fresh machine each, and say at"
+        " the end how stable it is (default: 1)",
     )
 
 
@@ -219,15 +234,24 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Save the evidence while the deployment of a test that failed still stands; name it."""
     report = yield
     run = item.config.stash[run_key]
     name_evidence(item, report, run)
+    name_infrastructure(item, report, call.excinfo.value if call.excinfo else None)
     if report.failed and (scenario := scenario_of(item)):
         run.note_failure(scenario)
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: Any) -> tuple[str, str, str] | None:
+    """A machine that is lost while a test looks at it is an error, and no failure of the test."""
+    if report.when == "call" and report.failed and infrastructure_of(report):
+        return "error", "E", "ERROR"
+    return None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,12 @@ class Run:
         return words
 
     @property
+    def repeat(self) -> int:
+        """How often each scenario variant is deployed."""
+        times: int = self.config.getoption("--repeat")
+        return times
+
+    @property
     def scenarios_folder(self) -> Path:
         """The folder with the scenarios and the claims."""
         folder: Path | None = self.config.getoption("--scenarios")
@@ -112,10 +119,16 @@ class Run:
         """All scenario variants, as they are read."""
         from harness.scenario_file import load_all
 
+        if self.repeat < 1:
+            raise pytest.UsageError(f"--repeat {self.repeat}: a variant is deployed once at least")
         try:
-            return load_all(self.scenarios_folder)
+            every = load_all(self.scenarios_folder)
         except HarnessError as error:
             raise pytest.UsageError(str(error)) from None
+        # All variants once, then all once more: a run that is interrupted tells of each of them.
+        return list(
+            chain.from_iterable(zip(*(each.repeated(self.repeat) for each in every), strict=True))
+        )
 
     # -- what deploys --------------------------------------------------------------------------
 

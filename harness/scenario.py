@@ -7,13 +7,14 @@ what is expected; `harness.scenario_file` reads it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from harness.addresses import CLIENTS, MACHINE, vantages_of
 from harness.needs import YES
+from harness.observations import deployment_id, variant_and_repetition
 from harness.scenario_parts import (
     STANDARD_PORTS,
     UNANSWERED,
@@ -44,7 +45,7 @@ class Scenario:
     """One variant of a scenario: what is deployed, and what is expected of it.
 
     Attributes:
-        id: `FOLDER-VARIANT`, what `pytest -k` selects by.
+        id: `FOLDER-VARIANT`, what `pytest -k` selects by; of a repetition `FOLDER-VARIANT.3`.
         folder: where the operator's files lie.
         base: where those of them lie that are not in `folder`, or None.
         written: the table with what is expected on any machine, where that differs; `table` is
@@ -53,6 +54,7 @@ class Scenario:
         is_first: whether it is the first variant of its folder, in which things are shown that
             do not depend on the variant.
         table: what `scenario.toml` says.
+        repetition: its number where the variant is deployed several times in a run, else 0.
     """
 
     id: str
@@ -62,9 +64,24 @@ class Scenario:
     table: ScenarioTable
     base: Path | None = None
     written: ScenarioTable | None = None
+    repetition: int = 0
 
     def __str__(self) -> str:
         return self.id
+
+    def repeated(self, times: int) -> list[Scenario]:
+        """The variant as often as it is to be deployed, each by itself; as it is for once."""
+        if times == 1:
+            return [self]
+        return [
+            replace(self, id=deployment_id(self.id, number), repetition=number)
+            for number in range(1, times + 1)
+        ]
+
+    @property
+    def variant_id(self) -> str:
+        """`FOLDER-VARIANT`, whichever repetition it is."""
+        return variant_and_repetition(self.id)[0]
 
     @property
     def settings(self) -> VariantTable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import secrets
@@ -33,6 +34,8 @@ OpenStock = Callable[[Keeper], Stock]
 
 Say = Callable[[str], None]
 
+NO_SPACE = os.strerror(errno.ENOSPC)
+"""What programs on a machine say where this computer's disk is full."""
 KEEPER_LOOK = 0.5
 """Seconds between two looks whether the keeper still lives, while a deployment is waited for."""
 ABANDONED_WITHIN = 5.0
@@ -229,6 +232,11 @@ class Session:
             deployment = self._booted(scenario)
             with self._given_back(deployment):
                 deployment.up()
+                if deployment.failure is not None and NO_SPACE in str(deployment.failure):
+                    raise HostError(
+                        f"{scenario.id}: its machine's disk, which is this computer's, is full",
+                        "`dms-harness clean --cache` and `df` tell more",
+                    )
         with self._given_back(deployment):
             if observe and deployment.failure is None:
                 deployment.observe()
@@ -273,7 +281,9 @@ class Session:
             machine = begun.result()
         else:
             machine = self.stock.fork(f"m{next(self._count)}", network)
-        observations = Observations(scenario.id, self.run / "observations.jsonl")
+        observations = Observations(
+            scenario.variant_id, self.run / "observations.jsonl", scenario.repetition
+        )
         observations.record("mail server", "image", str(self.image.label))
         deployment = Deployment(
             scenario,

@@ -16,7 +16,9 @@ EXIT = {
     "2": "the runs cannot be compared",
 }
 JSON = {
-    "a": "what came before: `run` (the folder), `broken_lines`, `only` (generations of it alone)",
+    "a": "what came before: `run` (the folder), `broken_lines`, `only` (generations of it alone),"
+    " `infrastructure` (of each run `errors`, `tests_not_tried`, `machines_made_anew`: what was not"
+    " the mail server's doing; null where not recorded)",
     "b": "what came after",
     "generations": "of both: `name` (empty where there is one), what it was made of in `a` and `b`"
     " with the scenario variants of that side `only`, those `compared`, `facts` that differ, and"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,8 +103,15 @@ def ledger_of(runs: Sequence[Path], claims_file: Path) -> Ledger:
     return Ledger(judge(claims, deployed), deployed)
 
 
-def write_and_sum_up(run: Path, scenarios: Path) -> str:
+def write_and_sum_up(
+    run: Path, scenarios: Path, infrastructure: Mapping[str, Any] | None = None
+) -> str:
     """Write `claims.json` into a run's folder; return one line, or nothing without observations.
+
+    Args:
+        run: the folder.
+        scenarios: where the file of claims is.
+        infrastructure: what went wrong that is not the mail server's doing, where that is known.
 
     Raises:
         ClaimsError: the file of claims is wrong. Scenarios of one's own need not have one.
@@ -113,7 +120,9 @@ def write_and_sum_up(run: Path, scenarios: Path) -> str:
     if not (file.is_file() and (run / OBSERVATIONS).is_file()):
         return ""
     ledger = ledger_of([run], file)
-    (run / "claims.json").write_text(as_json(ledger, [run]), encoding="utf-8")
+    (run / "claims.json").write_text(
+        as_json(ledger, [run], [infrastructure or {}]), encoding="utf-8"
+    )
     return f"claims of the guide: {ledger.counts}"
 
 
@@ -133,14 +142,17 @@ def chosen(ledger: Ledger, ids: Sequence[str]) -> list[ClaimVerdict]:
     return [known[name.upper()] for name in ids]
 
 
-def as_json(ledger: Ledger, runs: Sequence[Path]) -> str:
-    """The ledger for other programs."""
+def as_json(
+    ledger: Ledger, runs: Sequence[Path], infrastructure: Sequence[Mapping[str, Any]]
+) -> str:
+    """The ledger for other programs; of each run, what was not the mail server's doing as well."""
     made: dict[str, Any] = {
         "schema": schema("claims"),
         "runs": [str(run) for run in runs],
         "machine": ledger.machine,
         "images": ledger.images,
         "variants": ledger.variants,
+        "infrastructure": list(infrastructure),
         "counts": dict(Counter(str(each.verdict) for each in ledger.verdicts)),
         "claims": [claim_json(each) for each in ledger.verdicts],
     }

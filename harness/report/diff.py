@@ -17,6 +17,7 @@ from harness.report.diff_meaning import Group
 from harness.report.diff_run import Run, facts, seconds
 from harness.report.diff_scenario import Change, Compared
 from harness.report.generations import matched, names
+from harness.report.infrastructure import Infrastructure
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,8 @@ class Nights:
         only_a, only_b: the generations of one.
         apart: the names of generations of both that have no scenario variant in common.
         broken: how many lines of each cannot be read.
+        infrastructure: of each, the folders of its runs → what went wrong there that is not the
+            mail server's doing.
     """
 
     a: str
@@ -111,6 +114,7 @@ class Nights:
     only_b: Sequence[Run]
     apart: Sequence[str]
     broken: tuple[int, int]
+    infrastructure: tuple[Mapping[str, Infrastructure], Mapping[str, Infrastructure]]
 
     @property
     def changes(self) -> list[Change]:
@@ -171,7 +175,12 @@ def compare_all(a: Sequence[Run], b: Sequence[Run], claims: Sequence[Claim] = ()
         [second[now] for was, now in couples if now is not None and was is None],
         apart,
         (sum(each.broken for each in a), sum(each.broken for each in b)),
+        (_wrong(a), _wrong(b)),
     )
+
+
+def _wrong(side: Sequence[Run]) -> dict[str, Infrastructure]:
+    return {run: known for each in side for run, known in each.infrastructure.items()}
 
 
 def _named(found: Difference, generation: str) -> Difference:

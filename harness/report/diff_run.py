@@ -1,7 +1,8 @@
 """Runs' records, as they are compared: observations by what they are about.
 
 What one run or several observed of a generation is a side of a comparison. A scenario variant that
-several of its runs deployed is there several times; where those disagree, that is known.
+several of its runs deployed, or one of them several times, is there several times; where those
+disagree, that is known.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from harness.errors import HarnessError
 from harness.observations import Observation, read
 from harness.report.diff_meaning import NOT_COMPARED, meaning
 from harness.report.generations import Made, made_of, names, settled
+from harness.report.infrastructure import Infrastructure, of_run
 from harness.report.runs import OBSERVATIONS, find
 
 Key = tuple[str, str, str | None]
@@ -59,6 +61,8 @@ class Run:
         broken: lines of the records that are no observation, such as one that a kill cut off.
         made: what it was made of.
         generation: its name among others, or "".
+        infrastructure: each run's folder → what went wrong there that is not the mail server's
+            doing.
     """
 
     name: str
@@ -66,25 +70,35 @@ class Run:
     broken: int = 0
     made: Made = UNKNOWN_MADE
     generation: str = ""
+    infrastructure: Mapping[str, Infrastructure] = field(default_factory=dict)
 
     @cached_property
     def scenarios(self) -> Scenarios:
         """What was seen of each scenario variant."""
         times: dict[str, list[dict[Key, Observation]]] = defaultdict(list)
         for record in self.records:
-            for scenario, seen in _by_scenario(record).items():
-                times[scenario].append(seen)
+            for (scenario, _), seen in by_deployment(record).items():
+                times[scenario].append(by_key(seen))
         return {scenario: _together(of) for scenario, of in times.items()}
 
 
-def _by_scenario(record: Iterable[Observation]) -> dict[str, dict[Key, Observation]]:
-    found: dict[str, dict[Key, Observation]] = defaultdict(dict)
+def by_deployment(record: Iterable[Observation]) -> dict[tuple[str, int], list[Observation]]:
+    """A run's observations by scenario variant and number of the repetition, 0 where one is all."""
+    found: dict[tuple[str, int], list[Observation]] = defaultdict(list)
     for seen in record:
+        found[seen.scenario, seen.repetition].append(seen)
+    return found
+
+
+def by_key(deployment: Iterable[Observation]) -> dict[Key, Observation]:
+    """What was seen of each thing in a deployment: the latest, and of mail once relayed, that."""
+    found: dict[Key, Observation] = {}
+    for seen in deployment:
         key = (seen.kind, seen.subject, seen.vantage)
-        known = found[seen.scenario].get(key)
+        known = found.get(key)
         # Mail that was relayed was relayed, whatever came of another attempt.
         if known is None or not _is_relayed(known):
-            found[seen.scenario][key] = seen
+            found[key] = seen
     return found
 
 
@@ -121,8 +135,8 @@ def load(folder: Path) -> Run:
     Raises:
         HarnessError: there is none, or nothing in it is an observation.
     """
-    records, broken = _read(folder)
-    return Run(str(folder), records, broken)
+    records, broken, wrong = _read(folder)
+    return Run(str(folder), records, broken, infrastructure=wrong)
 
 
 def load_generations(folder: Path) -> list[Run]:
@@ -131,13 +145,10 @@ def load_generations(folder: Path) -> list[Run]:
     Raises:
         HarnessError: there is none, or nothing in it is an observation.
     """
-    records, broken = _read(folder)
+    records, broken, wrong = _read(folder)
     parts: list[tuple[int, Sequence[Observation]]] = []
     for number, record in enumerate(records):
-        scenarios: dict[str, list[Observation]] = defaultdict(list)
-        for seen in record:
-            scenarios[seen.scenario].append(seen)
-        parts += [(number, of) for of in scenarios.values()]
+        parts += [(number, of) for of in by_deployment(record).values()]
     made = settled(
         [str(number) for number, _ in parts],
         [made_of((o.kind, o.subject, o.outcome) for o in of) for _, of in parts],
@@ -148,19 +159,25 @@ def load_generations(folder: Path) -> list[Run]:
     ordered = sorted(by_made, key=lambda each: each.order)
     several = len(ordered) > 1
     return [
-        # Nobody knows which generation a line was of that cannot be read: the first one says it.
+        # Nobody knows which generation a line was of that cannot be read, or a machine that never
+        # came to be: the first one says it.
         Run(
             str(folder),
             [*by_made[each].values()],
             broken if number == 0 else 0,
             each,
             name if several else "",
+            wrong if number == 0 else {},
         )
         for number, (each, name) in enumerate(zip(ordered, names(ordered), strict=True))
     ]
 
 
-def _read(folder: Path) -> tuple[list[tuple[Observation, ...]], int]:
+_Records = list[tuple[Observation, ...]]
+
+
+def _read(folder: Path) -> tuple[_Records, int, dict[str, Infrastructure]]:
+    """The runs' records, how many lines cannot be read, and what went wrong in which run."""
     if folder.is_file() and folder.name == OBSERVATIONS:
         files = [folder]
     elif not folder.is_dir():
@@ -170,7 +187,8 @@ def _read(folder: Path) -> tuple[list[tuple[Observation, ...]], int]:
         files = [folder / OBSERVATIONS]
     else:
         files = [run / OBSERVATIONS for run in find([folder]).runs]
-    records = []
+    records: _Records = []
+    wrong = {}
     broken: list[int] = []
     for file in files:
         try:
@@ -179,10 +197,11 @@ def _read(folder: Path) -> tuple[list[tuple[Observation, ...]], int]:
             raise HarnessError(f"{file}: {error}", REMEDY) from None
         if found:
             records.append(found)
+            wrong[str(file.parent)] = of_run(file.parent)
     if not records:
         what = f"none of its {len(broken)} lines is an observation" if broken else "is empty"
         raise HarnessError(f"{files[0]}: {what}", REMEDY)
-    return records, len(broken)
+    return records, len(broken), wrong
 
 
 def facts(scenarios: Iterable[Scenario]) -> Mapping[str, list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from harness.report.diff import Difference, Nights
     from harness.report.diff_run import Run
+    from harness.report.infrastructure import Infrastructure
 
 STYLES = {Group.OPENED: "bold red", Group.UNCLEAR: "bold yellow", Group.CLOSED: "bold green"}
 SLOWER = 1.0
@@ -31,8 +32,8 @@ MOST_NEW = 12
 def as_object(found: Nights) -> dict[str, Any]:
     """The difference as a plain value; every change by itself."""
     return {
-        "a": {"run": found.a, "broken_lines": found.broken[0], "only": _names(found.only_a)},
-        "b": {"run": found.b, "broken_lines": found.broken[1], "only": _names(found.only_b)},
+        "a": _side(found.a, found.broken[0], found.only_a, found.infrastructure[0]),
+        "b": _side(found.b, found.broken[1], found.only_b, found.infrastructure[1]),
         "generations": [
             {
                 "name": pair.generation,
@@ -121,8 +122,15 @@ def _length(lines: Sequence[str]) -> int:
     return sum(len(line) + 1 for line in lines)
 
 
-def _names(some: Sequence[Run]) -> list[dict[str, str]]:
-    return [asdict(each.made) for each in some]
+def _side(
+    name: str, broken: int, only: Sequence[Run], wrong: Mapping[str, Infrastructure]
+) -> dict[str, Any]:
+    return {
+        "run": name,
+        "broken_lines": broken,
+        "only": [asdict(each.made) for each in only],
+        "infrastructure": [{"run": run, **known.as_object()} for run, known in wrong.items()],
+    }
 
 
 def _title(row: Row) -> str:
@@ -153,6 +161,8 @@ def _head(found: Nights) -> list[str]:
     for run, broken in zip((found.a, found.b), found.broken, strict=True):
         if broken:
             lines.append(f"{run}: {_many(broken, 'line')} cut off or not readable")
+    for wrong in found.infrastructure:
+        lines += [f"{run}: {known.counts}" for run, known in wrong.items() if known.counts]
     return lines
 
 

@@ -14,7 +14,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.addresses import PLACES
-from harness.report.marks import PORT, SERVICE, VANTAGE, evidence_of, mark_of, message_of
+from harness.observations import deployment_id
+from harness.report.marks import (
+    PORT,
+    REPETITION,
+    SERVICE,
+    VANTAGE,
+    evidence_of,
+    infrastructure_of,
+    mark_of,
+    message_of,
+)
 from harness.report.terminal import grouped
 from harness.words import from_here
 
@@ -22,6 +32,8 @@ AT_MOST: Final = 10
 """How many failures get lines of their own that reproduce them."""
 LINES: Final = 24
 """How many lines what was not as it should be may have."""
+NUMBERS: Final = 8
+"""How many repetitions are named."""
 WIDEST: Final = 100
 """Characters of what was seen that are shown."""
 _PARTS = re.compile(r"expected: (?P<expected>.*?)\nseen:\s*(?:- )?(?P<seen>[^\n]*)", re.DOTALL)
@@ -43,6 +55,8 @@ class Failure:
         expected: what was expected, where the test says so, in words.
         seen: what was seen instead, or the message's first line.
         evidence: the folder with the evidence.
+        repetition: which deployment of the variant it was in, where there were several, else 0.
+        infrastructure: what kept it from being tried that is not the mail server's doing.
     """
 
     nodeid: str
@@ -53,6 +67,8 @@ class Failure:
     expected: str
     seen: str
     evidence: Path | None
+    repetition: int = 0
+    infrastructure: str = ""
 
     @property
     def test(self) -> str:
@@ -76,6 +92,8 @@ def failure_of(report: Any, is_error: bool) -> Failure:
         expected,
         seen,
         evidence_of(report) if marked else None,
+        int(mark_of(report, REPETITION) or 0) if marked else 0,
+        infrastructure_of(report),
     )
 
 
@@ -105,10 +123,13 @@ def _said(message: str) -> tuple[str, str]:
 
 
 def in_words(failures: Iterable[Failure]) -> list[str]:
-    """A line for each way in which something was not as it should be, by variant."""
+    """A line for each way in which something was not as it should be, by variant.
+
+    What a machine or this computer kept from being tried is none: see `infrastructure`.
+    """
     by_variant: dict[str, dict[tuple[str, str, str], list[Failure]]] = {}
     for failure in failures:
-        if failure.variant:
+        if failure.variant and not failure.infrastructure:
             networks = _NETWORKS.search(failure.expected)
             expected = f", expected {networks['networks']}" if networks else ""
             key = (_head(failure), failure.seen, expected)
@@ -117,7 +138,7 @@ def in_words(failures: Iterable[Failure]) -> list[str]:
     for variant, ways in by_variant.items():
         lines.append(variant)
         for (head, seen, expected), alike in ways.items():
-            lines.append(f"  {head}{_places(alike)}: {seen}{expected}")
+            lines.append(f"  {head}{_places(alike)}: {seen}{expected}{_repetitions(alike)}")
     if len(lines) > LINES:
         left = sum(line.startswith(" ") for line in lines[LINES - 1 :])
         lines[LINES - 1 :] = [f"… and {left} more"]
@@ -146,6 +167,19 @@ def _places(alike: Sequence[Failure]) -> str:
     return f": {'; '.join(filter(None, said))}" if any(said) else ""
 
 
+def _repetitions(alike: Iterable[Failure]) -> str:
+    """In which deployments of the variant, where there were several."""
+    numbers = sorted({failure.repetition for failure in alike} - {0})
+    return f" (in {repetitions_in_words(numbers)})" if numbers else ""
+
+
+def repetitions_in_words(numbers: Sequence[int]) -> str:
+    """Which repetitions, or how many where they are many."""
+    if len(numbers) > NUMBERS:
+        return f"{len(numbers)} repetitions"
+    return f"repetition{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+
+
 def _from(vantages: Iterable[str]) -> tuple[str, ...]:
     known = [name for name in dict.fromkeys(vantages) if name.rpartition("_v")[0] in PLACES]
     return tuple(grouped(known))
@@ -154,16 +188,20 @@ def _from(vantages: Iterable[str]) -> tuple[str, ...]:
 # -- to paste ----------------------------------------------------------------------------------
 
 
-def pasteable(failures: Sequence[Failure], command: str, root: Path, here: Path) -> list[str]:
+def pasteable(
+    failures: Sequence[Failure], command: str, root: Path, here: Path, repeat: int = 1
+) -> list[str]:
     """For each failure a line to paste, and where its evidence lies.
 
-    What failed in the same way, from several places say, has one line.
+    What failed in the same way, from several places say, has one line. What failed in each
+    repetition is seen again by deploying once; what did not, by as many repetitions.
 
     Args:
         failures: those of a run.
-        command: what runs pytest as this run did.
+        command: what runs pytest as this run did, but for repetitions.
         root: the folder that the tests' ids begin at.
         here: where the command is given.
+        repeat: how often each variant was deployed.
     """
     alike: dict[object, list[Failure]] = {}
     for failure in failures:
@@ -172,10 +210,21 @@ def pasteable(failures: Sequence[Failure], command: str, root: Path, here: Path)
     lines = []
     for first, *others in list(alike.values())[:AT_MOST]:
         more = f"  # and {len(others)} more like it" if others else ""
-        nodeid = shlex.quote(from_here(first.nodeid, root, here))
-        lines.append(f"reproduce: {command} {nodeid}{more}")
+        again = _again(first, {each.repetition for each in (first, *others)}, repeat, root, here)
+        lines.append(f"reproduce: {command} {again}{more}")
         if first.evidence is not None:
             lines.append(f"  evidence: {shlex.quote(str(first.evidence))}")
     if len(alike) > AT_MOST:
         lines.append(f"… and {len(alike) - AT_MOST} more")
     return lines
+
+
+def _again(first: Failure, seen_in: set[int], repeat: int, root: Path, here: Path) -> str:
+    """What of a command selects a failure's test, in one deployment or in as many as there were."""
+    nodeid = from_here(first.nodeid, root, here)
+    if not first.repetition:
+        return shlex.quote(nodeid)
+    if len(seen_in) == repeat:
+        own = deployment_id(first.variant, first.repetition)
+        return shlex.quote(nodeid.replace(f"[{own}", f"[{first.variant}", 1))
+    return f"--repeat={repeat} -k {first.variant} {shlex.quote(nodeid.partition('[')[0])}"

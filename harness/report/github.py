@@ -8,17 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from rich.text import Text
 
-from harness.report import not_applicable
+from harness.report import not_applicable, stability
 from harness.report.failures import in_words, pasteable
+from harness.report.html.verdicts import ended
+from harness.report.infrastructure import of_run
 from harness.report.terminal import (
     NOT_SHOWN,
     PLACES,
     Fact,
     addresses_seen,
+    apart,
     finding,
     ports_answering,
     read,
+    together,
 )
 
 if TYPE_CHECKING:
@@ -51,12 +56,21 @@ def write_summary(
     lines = [f"## {sign} {how}{counted or 'no test has been run'}", ""]
     by_scenario = _by_scenario(read(run.folder / "observations.jsonl"))
     lines += [f"- {label}" for label in labels(run, by_scenario)]
+    wrong = of_run(run.folder, ended(reporter.stats))
+    if wrong.counts:
+        lines += ["", "### Infrastructure", "", *fenced(wrong.lines)]
+    if run.repeat > 1:
+        found = stability.stability_of(
+            stability.read_run(run.folder), ended(reporter.stats), run.repeat
+        )
+        lines += ["", f"### {stability.HEADING.format(run.repeat).capitalize()}", ""]
+        lines += fenced(stability.in_lines(found))
     if failures:
         config = run.config
         here = config.invocation_params.dir
         lines += ["", "### Not as it should be", "", *fenced(in_words(failures))]
         lines += ["", "To see it again:", ""]
-        lines += fenced(pasteable(failures, run.command, config.rootpath, here))
+        lines += fenced(pasteable(failures, run.command, config.rootpath, here, run.repeat))
     if by_scenario:
         rows = table(by_scenario)
         if len(by_scenario) > FEW:
@@ -92,9 +106,13 @@ def table(by_scenario: Mapping[str, Sequence[Fact]]) -> list[str]:
     heads = ["scenario variant", "ports", *(f"{place} is" for place in PLACES), "seen, or relays"]
     lines = [_row(heads), _row(["---"] * len(heads))]
     for scenario, facts in sorted(by_scenario.items()):
-        addresses = addresses_seen(facts)
-        places = [", ".join(sorted(addresses.get(place, {"–"}))) for place in PLACES]
-        lines.append(_row([scenario, ports_answering(facts).plain, *places, finding(facts).plain]))
+        deployed = apart(facts)
+        cells = [together(ports_answering(each) for each in deployed)]
+        for place in PLACES:
+            seen = (addresses_seen(each).get(place, {"–"}) for each in deployed)
+            cells.append(together(Text(", ".join(sorted(names))) for names in seen))
+        cells.append(together(finding(each) for each in deployed))
+        lines.append(_row([scenario, *(cell.plain for cell in cells)]))
     return lines
 
 

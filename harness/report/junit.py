@@ -1,8 +1,9 @@
 """JUnit XML as GitHub's, GitLab's and Jenkins' readers show it well.
 
-pytest writes the file. Here it gets a suite for each scenario variant, with what the machine and
-the mail server were as its properties; and each test that did not pass names the files of its
-evidence in the way that GitLab, and Jenkins with its plugin for attachments, make links of.
+pytest writes the file. Here it gets a suite for each deployment of a scenario variant, with what
+the machine and the mail server were as its properties; and each test that did not pass names the
+files of its evidence in the way that GitLab, and Jenkins with its plugin for attachments, make
+links of.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from harness.observations import Observation, read
-from harness.report.marks import EVIDENCE
+from harness.observations import Observation, deployment_id, read, variant_and_repetition
+from harness.report.marks import EVIDENCE, INFRASTRUCTURE, REPETITION
 
 if TYPE_CHECKING:
     from harness.pytest_run import Run
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 COUNTED: Final = {"failures": "failure", "errors": "error", "skipped": "skipped"}
 FIRST: Final[tuple[str, ...]] = ("mail.log", "podman-logs.txt", "journal.txt", "console.txt")
 """The files of the evidence that tell most; GitLab makes a link of the first one only."""
+RETRY: Final = "retry"
+"""The kind of observation that says that a machine had to be made anew."""
+MADE_ANEW: Final = "machines made anew"
 COPIED: Final = ("timestamp", "hostname")
 FACTS: Final = (
     "distribution",
@@ -68,21 +72,30 @@ def complete(path: Path, observations: Path | None, machine: str, root: Path) ->
     """
     tree = ElementTree.parse(path)  # noqa: S314 - pytest has written it
     top = tree.getroot()
-    facts = _facts(read(observations, ("machine", "mail server")) if observations else [])
+    kinds = ("machine", "mail server", RETRY)
+    facts = _facts(read(observations, kinds) if observations else [])
     for suite in top.findall("testsuite"):
         variants: dict[str, list[Element]] = {}
         for case in suite.findall("testcase"):
             known = _properties(case)
             _say_where(case, root)
+            if INFRASTRUCTURE in known:
+                _say_it_is_no_failure(case)
             if EVIDENCE in known:
                 _attach(case, Path(known[EVIDENCE]))
             if "scenario" in known:
                 variant = f"{known['scenario']}-{known['variant']}"
-                variants.setdefault(variant, []).append(case)
+                repetition = int(known.get(REPETITION, "0"))
+                variants.setdefault(deployment_id(variant, repetition), []).append(case)
                 suite.remove(case)
         for variant, cases in variants.items():
-            scenario, _, name = variant.partition("-")
+            name, repetition = variant_and_repetition(variant)
+            scenario, _, name = name.partition("-")
             said = {"scenario": scenario, "variant": name, "machine": machine}
+            if repetition:
+                said[REPETITION] = str(repetition)
+            if not_tried := sum(INFRASTRUCTURE in _properties(case) for case in cases):
+                said["tests not tried for infrastructure errors"] = str(not_tried)
             top.append(_suite(variant, cases, said | facts.get(variant, {}), suite))
         if suite.find("testcase") is None and variants:
             top.remove(suite)
@@ -121,6 +134,14 @@ def _properties(case: Element) -> Properties:
     return {each.get("name", ""): each.get("value", "") for each in case.iter("property")}
 
 
+def _say_it_is_no_failure(case: Element) -> None:
+    """Have a test that a machine or this computer kept from being tried be an error."""
+    for tag in ("failure", "error"):
+        for each in case.findall(tag):
+            each.tag = "error"
+            each.set("type", INFRASTRUCTURE)
+
+
 def _say_where(case: Element, root: Path) -> None:
     """Name the test's file, which pytest leaves out by default and GitLab makes a link of."""
     words = case.get("classname", "").split(".")
@@ -150,9 +171,11 @@ def _facts(seen: Iterable[Observation]) -> dict[str, Properties]:
     """What was noted of each variant's machine and mail server; the latest counts."""
     facts: dict[str, Properties] = {}
     for each in seen:
-        known = facts.setdefault(each.scenario, {})
+        known = facts.setdefault(each.deployment, {})
         if each.kind == "machine" and each.subject in FACTS:
             known[each.subject] = each.outcome
+        elif each.kind == RETRY:
+            known[MADE_ANEW] = str(int(known.get(MADE_ANEW, "0")) + 1)
         elif (each.kind, each.subject) == ("mail server", "image"):
             known["image source"] = each.outcome.partition(" ")[0]
             known["image"] = each.outcome

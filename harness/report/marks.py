@@ -10,6 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from harness.errors import infrastructure
+from harness.observations import variant_and_repetition
+
 if TYPE_CHECKING:
     import pytest
 
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from harness.scenario import Scenario
 
 EVIDENCE: Final = "evidence"
+REPETITION: Final = "repetition"
+INFRASTRUCTURE: Final = "infrastructure"
 VANTAGE: Final = "vantage"
 SERVICE: Final = "service"
 PORT: Final = "port"
@@ -35,7 +40,7 @@ def scenario_of(item: pytest.Item) -> Scenario | None:
 
 
 def marks_of(item: pytest.Item) -> list[tuple[str, str]]:
-    """What a test is about: scenario, variant, and where it asks for them vantage, service, port.
+    """What a test is about: scenario, variant, and where there are such repetition and values.
 
     Empty for a test that is about no scenario.
     """
@@ -44,6 +49,8 @@ def marks_of(item: pytest.Item) -> list[tuple[str, str]]:
         return []
     params: dict[str, Any] = item.callspec.params  # type: ignore[attr-defined]
     marks = [("scenario", scenario.folder.name), ("variant", scenario.variant)]
+    if scenario.repetition:
+        marks.append((REPETITION, str(scenario.repetition)))
     for name, value in params.items():
         if name == VANTAGE or name.endswith("_vantage") or name == "outside_client":
             marks.append((VANTAGE, str(value)))
@@ -88,15 +95,36 @@ def name_evidence(item: pytest.Item, report: pytest.TestReport, run: Run) -> Non
         mark(item, report, EVIDENCE, str(folder))
 
 
+def name_infrastructure(
+    item: pytest.Item, report: pytest.TestReport, error: BaseException | None
+) -> None:
+    """Have the report of a test say where a machine or this computer kept it from being tried."""
+    if report.failed and error is not None and (why := infrastructure(error)):
+        mark(item, report, INFRASTRUCTURE, why)
+
+
+def infrastructure_of(report: Any) -> str:
+    """What kept a test from being tried that is not the mail server's doing, or nothing."""
+    return mark_of(report, INFRASTRUCTURE) if hasattr(report, "user_properties") else ""
+
+
 def evidence_of(report: Any) -> Path | None:
     """The folder with the evidence of a test that did not pass, or None."""
     folder = mark_of(report, EVIDENCE)
     return Path(folder) if folder else None
 
 
-def variant_of(nodeid: str) -> str:
-    """The scenario variant that a test is about, by pytest's name for it, or nothing."""
+def deployment_of(nodeid: str) -> str:
+    """The deployment that a test is about, by pytest's name for it, or nothing.
+
+    That is the variant's id, with the repetition's number where there are several.
+    """
     return "-".join(nodeid.partition("[")[2].rstrip("]").split("-")[:2])
+
+
+def variant_of(nodeid: str) -> str:
+    """The scenario variant that a test is about, whichever repetition, or nothing."""
+    return variant_and_repetition(deployment_of(nodeid))[0]
 
 
 def why_not_applicable(message: str) -> str:

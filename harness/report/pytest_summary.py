@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import Counter
 from pathlib import Path
@@ -16,6 +17,7 @@ from harness.report.html.at_end import write_report
 if TYPE_CHECKING:
     from harness.pytest_run import Run
     from harness.report.failures import Failure
+    from harness.report.html.verdicts import Judged
 
 MOST = 40
 """How many scenario variants have a line each, where `-v` does not ask for more."""
@@ -30,11 +32,14 @@ def summarize(reporter: Any, exitstatus: int, run: Run) -> None:
         _say_what_was_meant(reporter, run)
     failures = _failures(reporter)
     has_record = run.has_folder and not run.is_worker
+    tests = _tests(reporter) if has_record else []
     if has_record:
         not_applicable.write(run.folder, not_applicable.why(reporter), run.facts)
         if verbosity >= 0:
             _show_observations(reporter, run, failures)
-        claims = _sum_up_claims(reporter, run)
+        if run.repeat > 1:
+            _show_stability(reporter, run, tests, verbosity)
+        claims = _sum_up_claims(reporter, run, tests)
         if claims and verbosity >= 0:
             reporter.write_line(claims)
         write_report(reporter, run, verbosity >= 0)
@@ -48,6 +53,8 @@ def summarize(reporter: Any, exitstatus: int, run: Run) -> None:
         for line in not_applicable.in_words(not_applicable.why(reporter)):
             reporter.write_line(line)
     if verbosity > -2:
+        if has_record:
+            _show_infrastructure(reporter, run, tests)
         _show_kept(reporter, run)
         _show_failures(reporter, run, failures)
 
@@ -58,6 +65,36 @@ def _failures(reporter: Any) -> list[Failure]:
     from harness.report.failures import failures_of
 
     return failures_of(reporter.stats)
+
+
+def _tests(reporter: Any) -> list[Judged]:
+    """What the tests said."""
+    from harness.report.html.verdicts import ended
+
+    return ended(reporter.stats)
+
+
+def _show_stability(reporter: Any, run: Run, tests: list[Judged], verbosity: int) -> None:
+    """Say how stable each variant was that was deployed several times; and write it down."""
+    from harness.report import stability
+
+    found = stability.stability_of(stability.read_run(run.folder), tests, run.repeat)
+    with contextlib.suppress(OSError):  # a disk that is full has been told of
+        stability.write(found, run.folder)
+    lines = stability.in_lines(found)
+    if not lines or (verbosity < 0 and all(each.is_stable for each in found)):
+        return
+    reporter.write_line(stability.HEADING.format(run.repeat), bold=True)
+    for line in lines:
+        reporter.write_line(f"  {line}", yellow=line.startswith(" "))
+
+
+def _show_infrastructure(reporter: Any, run: Run, tests: list[Judged]) -> None:
+    """Say what went wrong with machines and this computer, apart from all verdicts."""
+    from harness.report.infrastructure import of_run
+
+    for line in of_run(run.folder, tests).lines:
+        reporter.write_line(line, yellow=True, bold=not line.startswith(" "))
 
 
 def _show_failures(reporter: Any, run: Run, failures: list[Failure]) -> None:
@@ -71,7 +108,8 @@ def _show_failures(reporter: Any, run: Run, failures: list[Failure]) -> None:
     for line in lines:
         reporter.write_line(f"  {line}", red=not line.startswith(" "))
     config = run.config
-    for line in pasteable(failures, run.command, config.rootpath, config.invocation_params.dir):
+    here = config.invocation_params.dir
+    for line in pasteable(failures, run.command, config.rootpath, here, run.repeat):
         reporter.write_line(line)
 
 
@@ -114,17 +152,19 @@ def _show_observations(reporter: Any, run: Run, failures: list[Failure]) -> None
         console,
         run.folder,
         run.machine.kind,
-        Counter(failure.variant for failure in failures),
+        Counter(failure.variant for failure in failures if not failure.infrastructure),
         MOST if run.config.get_verbosity() == 0 else None,
     )
 
 
-def _sum_up_claims(reporter: Any, run: Run) -> str:
+def _sum_up_claims(reporter: Any, run: Run, tests: list[Judged]) -> str:
     """Write down what the run says about the guide's claims; the same in a line."""
     from harness.report.claims import write_and_sum_up
+    from harness.report.infrastructure import of_run
 
     try:
-        said = write_and_sum_up(run.folder, run.scenarios_folder)
+        wrong = of_run(run.folder, tests).as_object()
+        said = write_and_sum_up(run.folder, run.scenarios_folder, wrong)
     except HarnessError as error:
         reporter.write_line(f"ERROR: {error}", red=True)
         return ""

@@ -96,15 +96,15 @@ def print_tables(
     rows: dict[Columns, dict[str, list[Row]]] = {WHOLE: {}, BRIEF: {}}
     for scenario, facts in by_scenario.items():
         folder, _, variant = scenario.partition("-")
-        seen = addresses_seen(facts)
-        places = [Text(", ".join(sorted(seen[p] - {"–"}) or seen[p])) for p in PLACES if seen]
+        deployed = apart(facts)
+        places = _places(deployed)
         rows[WHOLE if places else BRIEF].setdefault(folder, []).append(
             [
                 _name(variant, failed.get(scenario, 0)),
-                ports_answering(facts),
+                together(ports_answering(each) for each in deployed),
                 *places,
-                Text(f"{_seconds(facts):.1f}"),
-                finding(facts),
+                Text(f"{median(map(seconds_of, deployed)):.1f}"),
+                together(finding(each) for each in deployed),
             ]
         )
     names = max(
@@ -126,6 +126,39 @@ def print_tables(
         for columns, table in tables.items():
             if folder in rows[columns]:
                 console.print(table.of(rows[columns][folder]))
+
+
+def _places(deployed: Sequence[Sequence[Fact]]) -> list[Text]:
+    """Whom the server takes its clients for, by the sort of place; nothing where not looked at."""
+    seen = [addresses_seen(facts) for facts in deployed]
+    return [
+        together(
+            Text(", ".join(sorted(each.get(p, set()) - {"–"}) or each.get(p, set())))
+            for each in seen
+            if each
+        )
+        for p in PLACES
+        if any(seen)
+    ]
+
+
+def apart(facts: Iterable[Fact]) -> list[list[Fact]]:
+    """A variant's facts, for each of its deployments in a run."""
+    repetitions: dict[int, list[Fact]] = defaultdict(list)
+    for fact in facts:
+        repetitions[fact.get("repetition", 0)].append(fact)
+    return [repetitions[number] for number in sorted(repetitions)]
+
+
+def together(cells: Iterable[Text]) -> Text:
+    """What is said of several deployments: once where it is the same, else how often each."""
+    alike: dict[str, list[Text]] = defaultdict(list)
+    for cell in cells:
+        alike[cell.plain].append(cell)
+    if len(alike) == 1:
+        return next(iter(alike.values()))[0]
+    often = sorted(alike.values(), key=lambda same: -len(same))
+    return Text("; ").join(same[0].copy().append(f" ×{len(same)}") for same in often)
 
 
 class _Table:
@@ -318,8 +351,9 @@ def grouped(vantages: Sequence[str]) -> list[str]:
     return words + list(left)
 
 
-def _seconds(facts: Sequence[Fact]) -> float:
-    return float(sum(fact["evidence"]["seconds"] for fact in of_kind(facts, "phase")))
+def seconds_of(facts: Iterable[Fact]) -> float:
+    """How long all phases of a deployment took together."""
+    return float(sum(f["evidence"]["seconds"] for f in facts if f["kind"] == "phase"))
 
 
 def _phases(deployments: Iterable[Sequence[Fact]]) -> str:

@@ -133,4 +133,4 @@ def place(seen: Seen) -> str:
     """Where an observation was made: the scenario variant, and the vantage."""
     observation = seen.observation
     where = f" from {observation.vantage}" if observation.vantage else ""
-    return f"{observation.scenario}{where}"
+    return f"{observation.deployment}{where}"

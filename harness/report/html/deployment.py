@@ -94,7 +94,12 @@ class Deployment:
     @property
     def bad_tests(self) -> list[Judged]:
         """The tests that failed."""
-        return [test for test in self.tests or () if test.is_bad]
+        return [test for test in self.tests or () if test.is_bad and not test.infrastructure]
+
+    @property
+    def not_tried(self) -> dict[str, int]:
+        """What was not the mail server's doing → how many tests it kept from being tried."""
+        return dict(Counter(t.infrastructure for t in self.tests or () if t.infrastructure))
 
     @cached_property
     def alarms(self) -> list[tuple[str, str]]:

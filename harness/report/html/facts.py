@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.addresses import PLACES
 from harness.errors import HarnessError
-from harness.observations import Observation, Observations
+from harness.observations import Observation, Observations, deployment_id
 from harness.report.generations import Made, made_of
 from harness.report.runs import OBSERVATIONS, REMEDY, name_of
 from harness.report.terminal import Fact
@@ -29,11 +29,18 @@ class Deployed:
         run: the name of the run's folder.
         scenario: the variant's id.
         facts: what was observed, in the order in which it was.
+        repetition: its number where the run deployed the variant several times, else 0.
     """
 
     run: str
     scenario: str
     facts: list[Fact] = field(default_factory=list)
+    repetition: int = 0
+
+    @property
+    def deployment(self) -> str:
+        """What tells it from all others of its run, as its folder of evidence is called."""
+        return deployment_id(self.scenario, self.repetition)
 
     @cached_property
     def by_kind(self) -> dict[str, list[Fact]]:
@@ -99,7 +106,7 @@ def read(runs: Sequence[Path]) -> list[Deployed]:
     Raises:
         ReportError: a folder holds no observations, or something else than observations.
     """
-    found: dict[tuple[str, str], Deployed] = {}
+    found: dict[tuple[str, str, int], Deployed] = {}
     for run in runs:
         file = run / OBSERVATIONS
         if not file.is_file() or file.stat().st_size == 0:
@@ -109,11 +116,12 @@ def read(runs: Sequence[Path]) -> list[Deployed]:
             )
         name = name_of(run, runs)
         for fact in _facts(file):
-            key = (name, str(fact["scenario"]))
+            scenario, repetition = str(fact["scenario"]), int(fact.get("repetition") or 0)
+            key = (scenario, name, repetition)
             if key not in found:
-                found[key] = Deployed(*key)
+                found[key] = Deployed(name, scenario, repetition=repetition)
             found[key].facts.append(fact)
-    return [found[key] for key in sorted(found, key=lambda key: (key[1], key[0]))]
+    return [found[key] for key in sorted(found)]
 
 
 def _facts(file: Path) -> Iterable[Fact]:

@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from harness.observations import Observation
 from harness.report.html import matrices, verdicts
 from harness.report.html.deployment import Deployment
 from harness.report.html.differences import differences
-from harness.report.html.facts import read
+from harness.report.html.facts import Deployed, read
 from harness.report.html.ledgers import ledgers
 from harness.report.html.matrices import Cell, Matrix
 from harness.report.html.model import Picture, Report
@@ -17,9 +18,10 @@ from harness.report.html.side_by_side import Generation, blocks, generations
 from harness.report.html.timeline import timelines
 from harness.report.html.verdicts import Judged
 from harness.report.runs import find, name_of
+from harness.report.stability import Stability, stability_of
 
-NAME = re.compile(r"[\w-]+")
-"""Scenario variants whose names are safe to look for in a run's folder."""
+NAME = re.compile(r"[\w-]+(\.\d+)?")
+"""Deployments whose names are safe to look for in a run's folder."""
 
 
 def report_of(folders: Sequence[Path], claims_file: Path | None) -> Report:
@@ -36,7 +38,7 @@ def report_of(folders: Sequence[Path], claims_file: Path | None) -> Report:
     runs = found.runs
     observed = read(runs)
     said = verdicts.read(runs)
-    by_scenario = _by_scenario(said)
+    by_deployment = _by_deployment(said)
     side_by_side = generations(observed, _skipped(said))
     reach, relay = matrices.reachability(observed), matrices.relaying(observed)
     cells: dict[int, dict[str, Sequence[Cell]]] = {id(each): {} for each in observed}
@@ -50,9 +52,9 @@ def report_of(folders: Sequence[Path], claims_file: Path | None) -> Report:
             number,
             each,
             cells[id(each)],
-            by_scenario.get((each.run, each.scenario), [] if each.run in said else None),
+            by_deployment.get((each.run, each.deployment), [] if each.run in said else None),
             told_apart[id(each)],
-            _files(places[each.run], each.scenario),
+            _files(places[each.run], each.deployment),
         )
         for number, each in enumerate(observed, 1)
     ]
@@ -68,6 +70,7 @@ def report_of(folders: Sequence[Path], claims_file: Path | None) -> Report:
         every,
         differences(side_by_side),
         [name_of(run, [*runs, *found.empty]) for run in found.empty],
+        _stability(observed, said),
     )
 
 
@@ -82,8 +85,9 @@ def _told_apart(among: Sequence[Generation]) -> dict[int, str]:
         of = [generation.name] if len(among) > 1 else []
         for repetitions in generation.variants.values():
             for each in repetitions:
-                run = [each.run] if len(repetitions) > 1 else []
-                said[id(each)] = ", ".join([*of, *run])
+                run = [each.run] if len({one.run for one in repetitions}) > 1 else []
+                number = [f"repetition {each.repetition}"] if each.repetition else []
+                said[id(each)] = ", ".join([*of, *run, *number])
     return said
 
 
@@ -95,17 +99,28 @@ def _skipped(said: Mapping[str, Sequence[Judged]]) -> dict[str, dict[str, str]]:
     }
 
 
-def _files(run: Path, scenario: str) -> list[str]:
+def _files(run: Path, deployment: str) -> list[str]:
     """What lies in a deployment's folder of evidence, where its name can be one."""
-    if not NAME.fullmatch(scenario) or not (run / scenario).is_dir():
+    if not NAME.fullmatch(deployment) or not (run / deployment).is_dir():
         return []
-    return sorted(file.name for file in (run / scenario).iterdir())
+    return sorted(file.name for file in (run / deployment).iterdir())
 
 
-def _by_scenario(said: Mapping[str, Sequence[Judged]]) -> dict[tuple[str, str], list[Judged]]:
-    """Run and scenario variant → what the tests said of it."""
+def _stability(
+    observed: Sequence[Deployed], said: Mapping[str, Sequence[Judged]]
+) -> list[tuple[str, list[Stability]]]:
+    """Run → how stable each variant was, for the runs that deployed variants several times."""
+    runs: dict[str, list[Observation]] = {}
+    for each in observed:
+        if each.repetition:
+            runs.setdefault(each.run, []).extend(Observation(**fact) for fact in each.facts)
+    return [(run, stability_of(seen, said.get(run, ()))) for run, seen in runs.items()]
+
+
+def _by_deployment(said: Mapping[str, Sequence[Judged]]) -> dict[tuple[str, str], list[Judged]]:
+    """Run and deployment → what the tests said of it."""
     found: dict[tuple[str, str], list[Judged]] = {}
     for run, tests in said.items():
         for test in tests:
-            found.setdefault((run, test.scenario), []).append(test)
+            found.setdefault((run, test.deployment), []).append(test)
     return found

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from harness.claims_verdict import STAND_IN
+from harness.observations import Observation
+from harness.report import infrastructure
 from harness.report.html.deployment import Deployment
 from harness.report.html.differences import Section
 from harness.report.html.ledgers import Ledgers
@@ -17,6 +19,8 @@ from harness.report.html.overview import Overview, overview
 from harness.report.html.side_by_side import NOT_APPLICABLE, Absent, Block, Generation, absent
 from harness.report.html.timeline import Timeline
 from harness.report.html.verdicts import Judged
+from harness.report.infrastructure import RETRY, Infrastructure
+from harness.report.stability import Stability
 from harness.report.terminal import NOT_SHOWN
 
 HIDDEN_FACTS = ("host_key",)
@@ -55,6 +59,7 @@ class Report:
         tests: what the tests said; None where that is not known of any run.
         differences: what not all generations saw, by what it means.
         empty: the names of runs that observed nothing.
+        stability: of each run that deployed variants several times, its name and theirs.
     """
 
     runs: Sequence[str]
@@ -67,6 +72,13 @@ class Report:
     tests: Sequence[Judged] | None
     differences: Sequence[Section] = ()
     empty: Sequence[str] = field(default=())
+    stability: Sequence[tuple[str, Sequence[Stability]]] = ()
+
+    @cached_property
+    def infrastructure(self) -> Infrastructure:
+        """What went wrong with machines and computers."""
+        retries = (fact for each in self.deployments for fact in each.deployed.of(RETRY))
+        return infrastructure.of(self.tests, (Observation(**fact) for fact in retries))
 
     @property
     def is_side_by_side(self) -> bool:
@@ -147,13 +159,15 @@ class Report:
     @property
     def alarming(self) -> list[Deployment]:
         """The deployments that somebody should look at."""
-        return [each for each in self.deployments if each.alarms or each.bad_tests]
+        return [
+            each for each in self.deployments if each.alarms or each.bad_tests or each.not_tried
+        ]
 
     @property
     def lost_tests(self) -> list[Judged]:
         """The tests that failed and are of no deployment on this page."""
-        known = {each.deployed.scenario for each in self.deployments}
-        return [test for test in self.tests or () if test.is_bad and test.scenario not in known]
+        known = {each.deployed.deployment for each in self.deployments}
+        return [test for test in self.tests or () if test.is_bad and test.deployment not in known]
 
     @property
     def by_folder(self) -> dict[str, dict[str, list[Deployment]]]:

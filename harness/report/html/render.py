@@ -62,7 +62,7 @@ def as_html(report: Report) -> str:
         "tally": verdicts.counted,
         "thousands": "{:,}".format,
     }
-    by_scenario = {each.deployed.scenario: each.anchor for each in report.deployments}
+    anchors = {each.deployed.deployment: each.anchor for each in report.deployments}
     environment.globals["anchors"] = _anchors
     template = environment.get_template("page.html.j2")
     return template.render(
@@ -76,7 +76,7 @@ def as_html(report: Report) -> str:
         case_counted=counted,
         case_examples=lambda result: [
             (
-                by_scenario.get(seen.observation.scenario),
+                anchors.get(seen.observation.deployment),
                 place(seen),
                 shown(seen, result),
                 aside(seen, result),

@@ -9,12 +9,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.report.marks import message_of, variant_of, why_not_applicable
+from harness.report.marks import (
+    deployment_of,
+    infrastructure_of,
+    message_of,
+    variant_of,
+    why_not_applicable,
+)
 from harness.report.runs import name_of
 
 FILE = "tests.jsonl"
 OUTCOMES = ("failed", "error", "passed", "skipped", "xfailed", "xpassed")
 """Pytest's words for what becomes of a test, those that one looks for first."""
+NOT_TRIED = "not tried"
+"""What is said of tests that a machine, or this computer, kept from being tried."""
 LONGEST = 20_000
 """Characters of a message that are kept."""
 
@@ -28,17 +36,24 @@ class Judged:
         outcome: one of `OUTCOMES`.
         seconds: how long it took.
         message: why it failed or was skipped, or nothing.
+        infrastructure: what kept it from being tried that is not the mail server's doing.
     """
 
     nodeid: str
     outcome: str
     seconds: float = 0.0
     message: str = ""
+    infrastructure: str = ""
 
     @property
     def scenario(self) -> str:
         """The scenario variant that it is about, or nothing."""
         return variant_of(self.nodeid)
+
+    @property
+    def deployment(self) -> str:
+        """The variant, with the repetition's number where there are several; or nothing."""
+        return deployment_of(self.nodeid)
 
     @property
     def not_applicable(self) -> str:
@@ -59,6 +74,7 @@ def ended(stats: Mapping[str, Iterable[Any]]) -> list[Judged]:
             outcome,
             round(float(getattr(report, "duration", 0.0)), 3),
             message_of(report)[:LONGEST] if outcome != "passed" else "",
+            infrastructure_of(report) if outcome in ("failed", "error") else "",
         )
         for outcome in OUTCOMES
         for report in stats.get(outcome, ())
@@ -88,10 +104,11 @@ def _test(given: Mapping[str, Any]) -> Judged:
         str(given["outcome"]),
         float(given.get("seconds") or 0),
         str(given.get("message") or ""),
+        str(given.get("infrastructure") or ""),
     )
 
 
 def counted(tests: Sequence[Judged]) -> list[tuple[str, int]]:
-    """How many tests had which outcome."""
-    counts = Counter(test.outcome for test in tests)
-    return [(outcome, counts[outcome]) for outcome in OUTCOMES if counts[outcome]]
+    """How many tests had which outcome; those that were not tried, by themselves."""
+    counts = Counter(NOT_TRIED if test.infrastructure else test.outcome for test in tests)
+    return [(outcome, counts[outcome]) for outcome in (*OUTCOMES, NOT_TRIED) if counts[outcome]]
