@@ -125,7 +125,7 @@ def _inotify() -> Finding:
 
 
 def _memory() -> Finding:
-    from harness.scheduling import available_memory
+    from harness.memory import available_memory
 
     seen = available_memory()
     return Finding(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from harness import cache
 from harness.keeper.client import Keeper
 from harness.kept.options import Keep
+from harness.memory import Room, budget_of
 
 if TYPE_CHECKING:
     from harness.machines.choice import Choice
@@ -87,8 +88,11 @@ def open_session(
         say_of_machine: tells the user how machines are made, where that is not `say`.
     """
     from harness.machines.choice import stock_opener
-    from harness.session import Session
+    from harness.session import MEMORY, Session
 
+    room = Room(cache.folder(), budget_of(choice.options.memory_budget), starting)
+    if choice.kind == "nspawn":  # a virtual machine has its own, and a host is elsewhere
+        room.check(MEMORY)
     return Session(
         folder,
         image,
@@ -96,7 +100,7 @@ def open_session(
         stock_opener(choice, image, say_of_machine or say),
         say,
         at_once,
-        starting=starting,
+        room=room,
         progress=progress,
         keep=keep,
     )

@@ -20,6 +20,7 @@ MACHINE: Final = "machine"
 """What an event is about that happens before there is a deployment: building, provisioning."""
 
 WAITS: Final = "waits its turn"
+FOR_MEMORY: Final = "waits for memory"
 UP: Final = "up"
 FAILED: Final = "failed"
 ERROR: Final = "error"

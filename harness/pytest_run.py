@@ -24,6 +24,7 @@ from harness import cache
 from harness.errors import HarnessError, HostError
 from harness.kept.options import OPTION, Keep, insist
 from harness.machines.options import options_of, words_of
+from harness.memory import budget_of
 from harness.progress import MACHINE, Progress
 from harness.scheduling import scope_of, share_of, suggested_deployments
 
@@ -202,6 +203,7 @@ class Run:
             option, why = self.config.getoption("--mailserver"), ASKED_FOR
             if self._worker is not None and option == "auto":
                 option, why = self._worker.get("dms_image", ("auto", ""))
+            budget = budget_of(self.machine.options.memory_budget)
             workers = int((self._worker or {}).get("workercount", 1))
             self._session = open_session(
                 self.machine,
@@ -209,7 +211,7 @@ class Run:
                 choose(option, why=why),
                 keeper,
                 self.say,
-                max(1, suggested_deployments() // workers),
+                max(1, suggested_deployments(budget) // workers),
                 starting=max(1, (os.cpu_count() or 1) // workers),
                 progress=self.progress,
                 keep=self.keep,

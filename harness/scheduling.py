@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xdist.scheduler import LoadScopeScheduling
+
+from harness.memory import MEGABYTE, MEMORY_PER_DEPLOYMENT, available_memory
 
 if TYPE_CHECKING:
     import pytest
     from xdist.workermanage import WorkerController
 
-MEMORY_PER_DEPLOYMENT = 600 << 20
-"""Bytes: a machine (80 MB), the mail server (up to 200 MB), and as much again for the page cache,
-without which everything waits for the disk. An xdist worker (120 MB) fits in as well."""
 PER_CORE = 3
 """A deployment waits more than it computes; beyond this, waiting for a core begins."""
 
@@ -97,18 +95,15 @@ class PerScenario(LoadScopeScheduling):
         node.send_runtest_some([places[nodeid] for nodeid, done in unit.items() if not done])
 
 
-def available_memory() -> int:
-    """Bytes that can be used without swapping."""
-    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) << 10
-    return 0
+def suggested_deployments(budget: int = 0) -> int:
+    """As many deployments at once as cores and memory make useful.
 
-
-def suggested_deployments() -> int:
-    """As many deployments at once as cores and memory make useful."""
+    Args:
+        budget: megabytes that they may take together; 0 for what is available.
+    """
     by_cores = (os.cpu_count() or 1) * PER_CORE
-    return max(1, min(by_cores, available_memory() // MEMORY_PER_DEPLOYMENT))
+    memory = budget * MEGABYTE or available_memory()
+    return max(1, min(by_cores, memory // MEMORY_PER_DEPLOYMENT))
 
 
 def suggested_workers() -> int:

@@ -7,7 +7,6 @@ import errno
 import itertools
 import os
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -21,10 +20,10 @@ from harness.loop import cancel_all
 from harness.machines.base import BaseMachine
 from harness.machines.stock import Network, Stock
 from harness.mailserver.image import Image
+from harness.memory import MEGABYTE, MEMORY_PER_DEPLOYMENT, Place, Room
 from harness.observations import Observations
-from harness.progress import ERROR, FAILED, GONE, KEPT, PLANS, UP, WAITS, Progress
+from harness.progress import ERROR, FAILED, FOR_MEMORY, GONE, KEPT, PLANS, UP, WAITS, Progress
 from harness.scenario import Scenario
-from harness.scheduling import MEMORY_PER_DEPLOYMENT, available_memory
 
 if TYPE_CHECKING:
     from harness.deployment import Deployment
@@ -34,6 +33,8 @@ OpenStock = Callable[[Keeper], Stock]
 
 Say = Callable[[str], None]
 
+MEMORY = MEMORY_PER_DEPLOYMENT // MEGABYTE
+"""Megabytes that are set aside for a deployment on a machine of this computer's."""
 NO_SPACE = os.strerror(errno.ENOSPC)
 """What programs on a machine say where this computer's disk is full."""
 KEEPER_LOOK = 0.5
@@ -73,7 +74,7 @@ class Session:
         open_stock: where machines come from; called when the first one is needed.
         say: tells the user what is being done.
         at_once: how many deployments may exist at a time.
-        starting: how many of them may boot and start at a time, which keeps a core busy each.
+        room: lets them in as memory and cores allow; by default one after the other.
         progress: is told of each phase of each deployment.
         keep: what the user asked to be kept, as others are told it; what is kept is said by
             `keep` for each deployment.
@@ -87,7 +88,7 @@ class Session:
         open_stock: OpenStock,
         say: Say,
         at_once: int,
-        starting: int = 1,
+        room: Room | None = None,
         progress: Progress | None = None,
         keep: Keep = Keep.NEVER,
     ) -> None:
@@ -113,7 +114,9 @@ class Session:
         self._closed = False
         self.proof = ""
         """What was shown of a host that stays, once the session is closed."""
-        self._starting = threading.Semaphore(starting)
+        self._room = room or Room()
+        self._places: dict[str, Place] = {}
+        self._places_ahead: dict[Network, Place] = {}
         self._workers = ThreadPoolExecutor(at_once, thread_name_prefix="deploy")
         # Taking one down is mostly waiting as well: the next need not wait for it.
         self._undertaker = ThreadPoolExecutor(1, thread_name_prefix="undertaker")
@@ -163,6 +166,10 @@ class Session:
         if self.stock.limit is not None:
             return  # it would be in the way of one that is asked for
         network = _network_of(scenario)
+        place = self._room.ask()
+        if not place.now(MEMORY):
+            return  # others are using it
+        self._places_ahead[network] = place
         machine = self.stock.fork(f"m{next(self._count)}", network)
         self._ahead[network] = self._workers.submit(_started, machine)
 
@@ -179,6 +186,11 @@ class Session:
     def planned(self) -> None:
         """Tell how many deployments have been announced."""
         self._progress.note("", PLANS, str(len(self._planned)))
+        # A machine that none of them can use would be in their way.
+        needed = {_network_of(scenario) for scenario, _ in self._planned.values()}
+        for network in self._ahead.keys() - needed:
+            begun, place = self._ahead.pop(network), self._places_ahead.pop(network)
+            self._ending.append(self._undertaker.submit(_not_needed, begun, place))
 
     def deploy(self, scenario: Scenario) -> Deployment:
         """The deployment of a scenario, when it is up (or has failed to come up) and probed.
@@ -191,6 +203,8 @@ class Session:
         if scenario.id not in self._coming:  # else it would be planned, and deployed, once more
             self.plan(scenario, observe=False)
             self._begin(scenario.id)
+        if scenario.id in self._places:
+            self._places[scenario.id].hurry()
         for name in list(self._planned):
             if len(self._coming) < self.at_once:
                 self._begin(name)
@@ -212,6 +226,9 @@ class Session:
         self.stock.prepare()  # here, not by several threads at once
         scenario, observe = self._planned.pop(name)
         self._progress.note(name, WAITS)
+        # In this order they will be needed, whichever thread comes first.
+        ahead = self._places_ahead.pop(_network_of(scenario), None)
+        self._places[name] = ahead or self._room.ask()
         self._coming[name] = self._workers.submit(self._bring_up, scenario, observe)
         self._begun[name] = self._coming[name]
 
@@ -220,6 +237,7 @@ class Session:
             deployment = self._brought_up(scenario, observe)
         except BaseException as error:
             self._progress.note(scenario.id, ERROR, str(error) or type(error).__name__)
+            self._places[scenario.id].leave()
             raise
         failure = deployment.failure
         self._progress.note(scenario.id, FAILED if failure else UP, str(failure or ""))
@@ -228,15 +246,16 @@ class Session:
     def _brought_up(self, scenario: Scenario, observe: bool) -> Deployment:
         # Booting and starting keep a core busy, probing mostly waits: no more of the former at
         # once than there are cores lets the first deployments be probed while others start.
-        with self._starting:
-            deployment = self._booted(scenario)
-            with self._given_back(deployment):
-                deployment.up()
-                if deployment.failure is not None and NO_SPACE in str(deployment.failure):
-                    raise HostError(
-                        f"{scenario.id}: its machine's disk, which is this computer's, is full",
-                        "`dms-harness clean --cache` and `df` tell more",
-                    )
+        self._wait_for_room(scenario)
+        deployment = self._booted(scenario)
+        with self._given_back(deployment):
+            deployment.up()
+            if deployment.failure is not None and NO_SPACE in str(deployment.failure):
+                raise HostError(
+                    f"{scenario.id}: its machine's disk, which is this computer's, is full",
+                    "`dms-harness clean --cache` and `df` tell more",
+                )
+        self._places[scenario.id].settle()
         with self._given_back(deployment):
             if observe and deployment.failure is None:
                 deployment.observe()
@@ -244,6 +263,21 @@ class Session:
             if why := deployment.machine.ended():
                 raise MachineError(f"{scenario.id}: its machine does not run any more: {why}")
         return deployment
+
+    def _wait_for_room(self, scenario: Scenario) -> None:
+        place = self._places[scenario.id]
+        if self.stock.limit is not None or place.is_starting:
+            return  # there is but one machine; or it boots already
+
+        def tell(why: str) -> None:
+            self._progress.note(scenario.id, FOR_MEMORY, why)
+            self.say(f"{scenario.id}: {why}")
+
+        def is_over() -> bool:
+            return self._closed or self._keeper is None or self._keeper.is_gone()
+
+        if not place.wait(MEMORY, tell, is_over):
+            raise MachineError(f"{scenario.id}: the run ended before there was room for it")
 
     @contextlib.contextmanager
     def _given_back(self, deployment: Deployment) -> Iterator[None]:
@@ -300,7 +334,13 @@ class Session:
         coming = self._coming.pop(scenario.id, None)
         # One that is still on its way was interrupted: `close` does not wait for it.
         if coming is not None and coming.done() and coming.exception() is None:
-            self._ending.append(self._undertaker.submit(self._down, coming.result()))
+            self._ending.append(self._undertaker.submit(self._ended, coming.result()))
+
+    def _ended(self, deployment: Deployment) -> list[str]:
+        try:
+            return self._down(deployment)
+        finally:
+            self._places[deployment.scenario.id].leave()
 
     def keep(self, scenario: Scenario) -> None:
         """Leave a deployment to the user when the session is closed, instead of `retire`."""
@@ -308,10 +348,7 @@ class Session:
         if coming is None or not coming.done() or coming.exception() is not None:
             return self.retire(scenario)
         deployment = coming.result()
-        why_not = deployment.machine.ended()
-        if not why_not and (free := available_memory()) < MEMORY_PER_DEPLOYMENT:
-            why_not = f"there are {free >> 20} MB of memory left"
-        if why_not:
+        if why_not := deployment.machine.ended() or self._places[scenario.id].keep(MEMORY):
             self.say(f"{scenario.id} is not kept: {why_not}")
             return self.retire(scenario)
         del self._coming[scenario.id]
@@ -371,6 +408,8 @@ class Session:
                 self._abandon()
             finally:
                 complaint = self._let_go(keeper) if keeper is not None else ""
+                for place in (*self._places.values(), *self._places_ahead.values()):
+                    place.leave()
         left += [complaint] if complaint else []
         if left:
             raise HostError(
@@ -384,8 +423,12 @@ class Session:
             return keeper.close()
         from harness.kept.leave import leave
 
+        # Their memory is in use for as long as they are there.
+        files = [self._places[each.scenario.id].file for each in self._kept]
+        holding = [file for file in files if file is not None]
+        image = str(self.image.label)
         try:
-            if warning := leave(keeper, self._kept, self.run, str(self.image.label), self._keep):
+            if warning := leave(keeper, self._kept, self.run, image, self._keep, holding):
                 self.say(f"what is kept: {warning}")
         except (OSError, HostError) as error:
             return f"nothing could be kept: {error}. {keeper.close()}"
@@ -405,6 +448,14 @@ class Session:
 def _network_of(scenario: Scenario) -> Network:
     """The network that a scenario's machine needs."""
     return Network(scenario.interface, scenario.table.families, scenario.second_interface)
+
+
+def _not_needed(begun: Future[BaseMachine], place: Place) -> list[str]:
+    """Take a machine down that nobody asked for; what is left of it, in words."""
+    try:
+        return begun.result().destroy() if begun.exception() is None else []
+    finally:
+        place.leave()
 
 
 def _started(machine: BaseMachine) -> BaseMachine:

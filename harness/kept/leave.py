@@ -20,7 +20,12 @@ LOG = "kept.log"
 
 
 def leave(
-    keeper: Keeper, deployments: Sequence[Deployment], run: Path, image: str, keep: str
+    keeper: Keeper,
+    deployments: Sequence[Deployment],
+    run: Path,
+    image: str,
+    keep: str,
+    holding: Sequence[int] = (),
 ) -> str:
     """Leave machines as they are, and the world around them.
 
@@ -30,6 +35,8 @@ def leave(
         run: the run's folder.
         image: which mail server image they have, in words.
         keep: what `--keep` was.
+        holding: descriptors of files that stay open as long as the machines are there, for the
+            locks on them.
 
     Returns:
         What a person must know who uses them, or nothing.
@@ -54,14 +61,14 @@ def leave(
     }
     marker = keeper.outlive([each.machine.name for each in deployments], note)
     try:
-        return _attend(marker, run / LOG)
+        return _attend(marker, run / LOG, holding)
     except BaseException:
         if kept := read(marker):
             kept.end()
         raise
 
 
-def _attend(marker: Path, log: Path) -> str:
+def _attend(marker: Path, log: Path, holding: Sequence[int]) -> str:
     """Have somebody serve the world around what is kept; what is wrong with that, or nothing."""
     with log.open("a", encoding="utf-8") as errors:
         attendant = subprocess.Popen(
@@ -70,6 +77,7 @@ def _attend(marker: Path, log: Path) -> str:
             stdout=subprocess.PIPE,
             stderr=errors,
             start_new_session=True,
+            pass_fds=holding,
         )
     assert attendant.stdout is not None
     with attendant.stdout:

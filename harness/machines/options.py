@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from harness.memory import ENVIRONMENT as BUDGET
+
 CONSENT: Final = "--i-know-this-changes-the-host"
 ENVIRONMENT: Final = "DMS_VAGRANT_"
 """What the variables begin with that give the defaults of the options `--vagrant-…`."""
@@ -26,6 +28,7 @@ class MachineOptions:
         accelerator: `auto`, `kvm` or `tcg`.
         cpus: of a virtual machine.
         memory: of a virtual machine, MB.
+        memory_budget: MB that all machines of all runs may take together; 0 for what is available.
         consent: whether the user knows that a host of theirs is changed.
     """
 
@@ -36,6 +39,7 @@ class MachineOptions:
     accelerator: str = "auto"
     cpus: int = 2
     memory: int = 2048
+    memory_budget: int = 0
     consent: bool = False
 
 
@@ -77,6 +81,14 @@ def add_options(add: Callable[..., object]) -> None:
             help=f"{text}; or ${ENVIRONMENT}{name.upper()}",
         )
     add(
+        "--memory-budget",
+        default=default.memory_budget,
+        type=int,
+        metavar="MB",
+        help="memory that all machines together may take, of other runs with the same cache too;"
+        f" further ones wait (default: what is available; or ${BUDGET})",
+    )
+    add(
         CONSENT,
         action="store_true",
         dest="consent",
@@ -106,6 +118,7 @@ def options_of(given: argparse.Namespace) -> MachineOptions:
     return MachineOptions(
         machine=given.machine,
         distro=given.distro,
+        memory_budget=given.memory_budget,
         consent=given.consent,
         **{word: getattr(given, f"vagrant_{word}") for word in words},
     )

@@ -2,6 +2,7 @@
 
 A phase of a variant ends when there is a file of the name `VARIANT.PHASE` or `PHASE` in the folder
 `FAKE_GATES`; all do at once without that variable. A phase with a file `VARIANT.PHASE.fails` fails.
+In the phases that `FAKE_BREAKS` names, `VARIANT.PHASE` or `VARIANT.PHASE.once`, the machine breaks.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ FACTS = {
     "kernel": "6.18",
 }
 OWN = {f"{c.place}_v{family}": c.addresses[family] for c in CLIENTS for family in c.addresses}
+
+
+BROKEN: set[str] = set()
+"""What has broken already."""
 
 
 class FakeKeeper:
@@ -107,6 +112,11 @@ class FakeDeployment:
 
     def _phase(self, name: str) -> None:
         self.say(name)
+        broken = f"{self.scenario.id}.{name}"
+        breaks = os.environ.get("FAKE_BREAKS", "").split()
+        if broken in breaks or (f"{broken}.once" in breaks and broken not in BROKEN):
+            BROKEN.add(broken)
+            raise MachineError(f"{self.machine.name} breaks in {name}\nas it was told to")
         if gates := os.environ.get("FAKE_GATES"):
             opened = [Path(gates) / name, Path(gates) / f"{self.scenario.id}.{name}"]
             failing = Path(gates) / f"{self.scenario.id}.{name}.fails"

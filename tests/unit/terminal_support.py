@@ -39,7 +39,9 @@ def environment(more: Mapping[str, str]) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(LEFT_OUT) and name not in NOT_SET
     }
-    return inherited | {"PYTHONPATH": str(HERE), "TERM": "xterm-256color"} | more
+    # A cache of its own, below the working folder: real machines' memory is none of its business.
+    own = {"PYTHONPATH": str(HERE), "TERM": "xterm-256color", "DMS_HARNESS_CACHE": "cache"}
+    return inherited | own | more
 
 
 def project(folder: Path, tests: str = TESTS) -> Path:

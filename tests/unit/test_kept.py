@@ -21,10 +21,10 @@ from harness.kept import leave, marker
 from harness.kept.options import Keep, insist
 from harness.machines.choice import Choice
 from harness.machines.options import MachineOptions
+from harness.memory import MEMORY_PER_DEPLOYMENT, Room, held
 from harness.scenario import Scenario
 from harness.scenario_file import load
-from harness.scheduling import MEMORY_PER_DEPLOYMENT
-from harness.session import Session
+from harness.session import MEMORY, Session
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 FIRST, SECOND = load(SCENARIOS / "rootless_pasta_quadlet")[:2]
@@ -69,17 +69,20 @@ class FakeKeeper:
 class Scene:
     """A session with two deployments that are up, and what it lets its keeper go on with."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, budget: int = 0) -> None:
+        self.free = 4 * MEMORY_PER_DEPLOYMENT
         self.keeper = FakeKeeper()
         self.said: list[str] = []
         self.left: list[str] = []
+        self.holding: list[int] = []
         self.refuses = False
         keeper: Future[Any] = Future()
         keeper.set_result(self.keeper)
         image: Any = SimpleNamespace(label="an image")
         stock: Any = SimpleNamespace(close=list, proof="", limit=None, prepare=lambda: None)
+        room = Room(folder, budget, starting=2, available=lambda: self.free)
         self.session = Session(
-            folder, image, keeper, lambda _: stock, self.said.append, 2, keep=Keep.FAILING
+            folder, image, keeper, lambda _: stock, self.said.append, 2, room, keep=Keep.FAILING
         )
         assert self.session.stock is stock
         self.first, self.second = (
@@ -95,17 +98,21 @@ class Scene:
         coming.set_result(deployment)
         self.session._coming[deployment.scenario.id] = coming
         self.session._made.append(cast("Any", deployment))
+        place = self.session._room.ask()
+        assert place.now(MEMORY)
+        place.settle()
+        self.session._places[deployment.scenario.id] = place
 
-    def _leave(self, _: object, deployments: list[Any], *__: object) -> str:
+    def _leave(self, _: object, deployments: list[Any], *others: Any) -> str:
         if self.refuses:
             raise OSError(REFUSED)
+        self.holding = [os.dup(each) for each in others[-1]]
         self.left = [each.machine.name for each in deployments]
         return ""
 
 
 @pytest.fixture
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    monkeypatch.setattr("harness.session.available_memory", lambda: MEMORY_PER_DEPLOYMENT)
     scene = Scene(tmp_path, monkeypatch)
     yield scene
     scene.session.close()
@@ -155,14 +162,49 @@ def test_a_machine_that_has_ended_is_not_kept(scene: Scene) -> None:
     assert scene.said == [f"{FIRST.id} is not kept: systemd-nspawn ended with status 1"]
 
 
-def test_what_there_is_no_memory_for_is_not_kept(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("harness.session.available_memory", lambda: MEMORY_PER_DEPLOYMENT - 1)
+def test_what_there_is_no_memory_for_is_not_kept(scene: Scene) -> None:
+    scene.free = MEMORY_PER_DEPLOYMENT - 1
     scene.session.keep(FIRST)
     scene.session.close()
     assert (scene.first.fate, scene.left) == ("down", [])
     assert scene.said == [f"{FIRST.id} is not kept: there are 599 MB of memory left"]
+
+
+def test_what_the_budget_has_no_room_for_beside_another_one_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene(tmp_path, monkeypatch, budget=3 * MEMORY - 1)
+    scene.session.keep(FIRST)
+    scene.session.keep(SECOND)
+    scene.session.close()
+    assert scene.left == ["m1"]
+    assert scene.said == [
+        f"{SECOND.id} is not kept: with it, machines that are kept would have 1200 of the 1799 MB"
+        " that all may have together, and one more takes 600"
+    ]
+    for each in scene.holding:
+        os.close(each)
+
+
+def test_what_is_kept_holds_its_memory_until_it_ends(scene: Scene, tmp_path: Path) -> None:
+    scene.session.keep(FIRST)
+    scene.session.retire(SECOND)
+    scene.session.close()
+    (kept,) = held(tmp_path)
+    assert (kept.megabytes, kept.is_kept, kept.is_starting) == (MEMORY, True, False)
+    narrow = Room(tmp_path, 2 * MEMORY - 1, available=lambda: scene.free).ask()
+    with pytest.raises(HostError, match="machines that are kept have 600 MB") as error:
+        narrow.now(MEMORY)
+    assert "clean --kept" in error.value.hint
+    narrow.leave()
+    # As soon as nothing else has any, one more is let in, however little is free.
+    scene.free = 1
+    other = Room(tmp_path, available=lambda: scene.free).ask()
+    assert other.now(MEMORY)
+    other.leave()
+    for each in scene.holding:
+        os.close(each)
+    assert held(tmp_path) == []
 
 
 def test_a_keeper_that_cannot_go_on_takes_down_and_that_is_an_error(scene: Scene) -> None:

@@ -10,10 +10,11 @@ from typing import Any, ClassVar, cast
 
 import pytest
 
-from harness.errors import HostError, MachineError
+from harness.errors import DeploymentError, HostError, MachineError
 from harness.machines.golden import Golden
 from harness.machines.nspawn import NspawnMachine
 from harness.machines.shell import Login
+from harness.memory import Room, held
 from harness.scenario_file import load
 from harness.session import Session
 
@@ -53,12 +54,12 @@ def keeper() -> FakeKeeper:
     return FakeKeeper()
 
 
-def session_of(keeper: FakeKeeper, folder: Path) -> Session:
+def session_of(keeper: FakeKeeper, folder: Path, room: Room | None = None) -> Session:
     made: Any = Golden(cast("Any", keeper), "golden", Login(folder / "key", None), {})
     coming: Future[Any] = Future()
     coming.set_result(keeper)
     image: Any = SimpleNamespace(label="an image")
-    return Session(folder, image, coming, lambda _: made, lambda _: None, at_once=2)
+    return Session(folder, image, coming, lambda _: made, lambda _: None, 2, room)
 
 
 @pytest.fixture
@@ -131,7 +132,7 @@ class FailingDeployment:
 
     fails_in = ""
     down_at: ClassVar[list[str]] = []
-    failure = None
+    failure: DeploymentError | None = None
     scenario = PASTA[0]
 
     def __init__(
@@ -187,3 +188,86 @@ def test_machine_of_a_deployment_that_failed_is_given_back_at_once(
     assert FailingDeployment.down_at == machines
     with pytest.raises(HostError, match="something of m1"):
         session.close()
+
+
+def test_full_disk_is_no_failure_of_the_mail_server(
+    tmp_path: Path, keeper: FakeKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failure = DeploymentError("podman: write /var/lib/x: No space left on device")
+    monkeypatch.setattr("harness.deployment.Deployment", FailingDeployment)
+    monkeypatch.setattr(FailingDeployment, "failure", failure)
+    monkeypatch.setattr(FailingDeployment, "down_at", [])
+    session = session_of(keeper, tmp_path)
+    with pytest.raises(HostError, match="disk, which is this computer's, is full"):
+        session.deploy(PASTA[0])
+    assert FailingDeployment.down_at == ["m1"]
+    with pytest.raises(HostError, match="something of m1"):
+        session.close()
+
+
+def test_deployments_wait_for_memory_in_order_and_give_it_back(
+    tmp_path: Path, keeper: FakeKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One at a time: the second is let in when the first one is down, and not before."""
+    monkeypatch.setattr("harness.deployment.Deployment", FailingDeployment)
+    monkeypatch.setattr(FailingDeployment, "down_at", [])
+    monkeypatch.setattr(
+        FailingDeployment, "down", lambda self: self.down_at.append(self.name) or []
+    )
+    session = session_of(keeper, tmp_path, Room(tmp_path, budget=700, starting=2))
+    for scenario in PASTA[:3]:
+        session.plan(scenario, observe=True)
+    first = session.deploy(PASTA[0])
+    assert [each.megabytes for each in held(tmp_path)] == [600]
+    assert not session._coming[PASTA[1].id].done()
+    session.retire(PASTA[0])
+    second = session.deploy(PASTA[1])
+    assert FailingDeployment.down_at == ["m1"]
+    assert (first.machine, second.machine) != (None, None)
+    session.close()
+    assert held(tmp_path) == []
+
+
+def test_machine_that_boots_already_has_the_room_of_whoever_takes_it(
+    tmp_path: Path, keeper: FakeKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.deployment.Deployment", FailingDeployment)
+    monkeypatch.setattr(FailingDeployment, "down_at", [])
+    monkeypatch.setattr(FailingDeployment, "down", lambda _: [])
+    session = session_of(keeper, tmp_path, Room(tmp_path, budget=700))
+    session.boot_ahead(PASTA[0])
+    session.plan(PASTA[0], observe=False)
+    session.planned()
+    session.deploy(PASTA[0])
+    assert len(held(tmp_path)) == 1
+    session.close()
+
+
+def test_machine_that_nobody_can_use_makes_room(
+    tmp_path: Path, keeper: FakeKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.deployment.Deployment", FailingDeployment)
+    monkeypatch.setattr(FailingDeployment, "down_at", [])
+    monkeypatch.setattr(FailingDeployment, "down", lambda _: [])
+    session = session_of(keeper, tmp_path, Room(tmp_path, budget=700))
+    session.boot_ahead(IPV4_ONLY)
+    session.plan(PASTA[0], observe=False)
+    session.planned()
+    session.deploy(PASTA[0])  # would wait for ever
+    assert keeper.removed == ["m1"]
+    session.close()
+
+
+def test_run_that_ends_does_not_wait_for_memory(
+    tmp_path: Path, keeper: FakeKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Room(tmp_path, budget=700).ask()
+    assert other.now(600)
+    session = session_of(keeper, tmp_path, Room(tmp_path, budget=700))
+    session.plan(PASTA[0], observe=False)
+    assert session.keeper
+    session._begin(PASTA[0].id)
+    session.close()
+    with pytest.raises(MachineError, match="the run ended before there was room for it"):
+        session._begun[PASTA[0].id].result(10)
+    other.leave()

@@ -35,6 +35,7 @@ from harness.machines.vagrant.requirements import choose_provider
 from harness.machines.vagrant.tear_down import TearDown
 from harness.mailserver.image import NAME as NAME_OF_IMAGE
 from harness.mailserver.image import Image, Say
+from harness.memory import Place, Room, budget_of
 from harness.patience import stretch
 
 SNAPSHOT: Final = "ready"
@@ -45,6 +46,8 @@ SLOWNESS: Final = 8.0
 UP_WITHIN: Final = 900.0
 """Seconds for `vagrant up`, the download of a box not included; 45 to 100 without KVM."""
 DOWNLOAD_WITHIN: Final = 3600.0
+OVERHEAD: Final = 200
+"""MB that QEMU takes beside the memory of its machine."""
 
 
 class VagrantStock:
@@ -75,6 +78,9 @@ class VagrantStock:
         self._facts: dict[str, str] = {}
         self.seconds = {}
         self._free = threading.Semaphore(1)
+        self._room = Room(keeper.cache, budget_of(options.memory_budget))
+        self._room.check(options.memory + OVERHEAD)
+        self._place: Place | None = None
         self._is_fresh = False
         self._tear_down: TearDown | None = None
         self._network: Network | None = None
@@ -121,9 +127,17 @@ class VagrantStock:
             "MEMORY": str(options.memory),
             "ACCELERATOR": self.accelerator,
         }
+        # It has its memory until it is closed, whichever deployment uses it.
+        place = self._place = self._room.ask()
+        place.wait(
+            options.memory + OVERHEAD,
+            lambda why: self._say(f"machine: {why}"),
+            self._keeper.is_gone,
+        )
         vagrant = self._vagrant = Vagrant(self._keeper, settings, self._say)
         try:
             self._facts = self._bring_up(vagrant)
+            place.settle()
         except BaseException:
             self.close()
             raise
@@ -270,11 +284,15 @@ class VagrantStock:
     def close(self) -> list[str]:
         """Destroy the virtual machine, and what Vagrant knows of it; what is left, in words."""
         vagrant, self._vagrant = self._vagrant, None
-        if vagrant is None:
-            return []
-        if self._management is not None:
-            self._management.destroy()
-        return vagrant.destroy()
+        try:
+            if vagrant is None:
+                return []
+            if self._management is not None:
+                self._management.destroy()
+            return vagrant.destroy()
+        finally:
+            if self._place is not None:
+                self._place.leave()
 
 
 def _nothing(_: object) -> None:

@@ -1,0 +1,374 @@
+"""Room for machines: as many at a time as memory and cores allow, over all processes and runs.
+
+What a machine takes is set aside by a lock on that many bytes of a file in the cache, a byte for
+each megabyte: the kernel adds them up, and gives them back when their process ends, however it
+does. A lock for writing is of a machine that starts, whose memory is not in use yet; one for
+reading is of a machine that has started. Further behind in the file are the locks of machines that
+outlive their runs: whoever serves those has the lock's file open, and so goes on to hold it.
+
+Nobody can wait for ever: a process gets its places in the order in which it will need them, and
+never waits for another one on behalf of a deployment that has one; so the first place that any
+process holds is always one that its tests go on with, and then give back. What a machine keeps for
+good leaves room for another one; where that is not so, that is an error and nobody waits.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from harness.errors import HostError
+
+ENVIRONMENT: Final = "DMS_HARNESS_MEMORY_BUDGET"
+FILE: Final = "memory.lock"
+MEGABYTE: Final = 1 << 20
+MEMORY_PER_DEPLOYMENT = 600 << 20
+"""Bytes: a machine (80 MB), the mail server (up to 200 MB), and as much again for the page cache,
+without which everything waits for the disk. An xdist worker (120 MB) fits in as well."""
+LOOK: Final = 0.2
+"""Seconds between two looks whether there is room: other processes tell nobody that they end."""
+TOLD_AFTER: Final = 1.0
+"""Seconds: what is taken down at the moment makes room sooner."""
+_FLOCK: Final = "hhqqi4x"
+"""The kernel's `struct flock`, on computers of 64 bits: type, whence, start, length, pid."""
+_KEPT: Final = 1 << 40
+"""Where the locks of machines begin that outlive their runs."""
+_END: Final = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is set aside for a machine: where in the file, megabytes, whether it still starts."""
+
+    start: int
+    megabytes: int
+    is_starting: bool
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether its machine outlives its run, so that nobody can wait for its memory."""
+        return self.start >= _KEPT
+
+
+def available_memory() -> int:
+    """Bytes that can be used without swapping."""
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) << 10
+    return 0
+
+
+def budget_of(option: int) -> int:
+    """The megabytes that all machines together may take; 0 for what is available.
+
+    Args:
+        option: what was given to `--memory-budget`, or 0.
+
+    Raises:
+        HostError: it is no such number.
+    """
+    given = option or os.environ.get(ENVIRONMENT) or 0
+    try:
+        budget = int(given)
+    except ValueError:
+        budget = -1
+    if budget < 0:
+        raise HostError(f"{ENVIRONMENT}={given}: no number of megabytes", "such as 4096")
+    return budget
+
+
+class Place:
+    """What one machine has, or waits for."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._fd = -1
+        self._held: Held | None = None
+        self.is_starting = False
+        """Whether it has been let in, and keeps a core busy."""
+
+    def wait(
+        self, megabytes: int, tell: Callable[[str], None], is_over: Callable[[], bool]
+    ) -> bool:
+        """Wait until there is room; tell whether there is, or nobody needs it any more.
+
+        Args:
+            megabytes: what the machine takes.
+            tell: is told once why it waits, where it waits for memory.
+            is_over: whether waiting makes no sense any more.
+
+        Raises:
+            HostError: it takes more than all machines together may, or than those leave that are
+                kept.
+        """
+        self._room.check(megabytes)
+        return self._room.let_in(self, megabytes, tell, is_over)
+
+    def now(self, megabytes: int) -> bool:
+        """Take the room if it is there; otherwise give the place up. Tell which."""
+        return self._room.let_in(self, megabytes, lambda _: None, lambda: True)
+
+    def hurry(self) -> None:
+        """Come before all others of this process."""
+        self._room.first(self)
+
+    def settle(self) -> None:
+        """The machine has started: it takes memory now, and others may start."""
+        self._room.settle(self)
+
+    def keep(self, megabytes: int) -> str:
+        """Hold the memory for a machine that outlives the run; why not, or nothing.
+
+        Another process goes on to hold it by having `file` open.
+
+        Args:
+            megabytes: what another machine takes, for which there must be room beside it.
+        """
+        return self._room.keep(self, megabytes)
+
+    @property
+    def file(self) -> int | None:
+        """The descriptor whose copies hold the memory as well, if it has any."""
+        return self._fd if self._fd >= 0 else None
+
+    def leave(self) -> None:
+        """Give back what it has, or wait no longer; a second call does nothing."""
+        self._room.leave(self)
+
+
+class Room:
+    """One process's part in who may start a machine.
+
+    Args:
+        cache: the folder whose users share the memory; None for a process by itself.
+        budget: megabytes for all machines of all runs together; 0 for what is available.
+        starting: how many machines of this process may start at a time.
+        cores: how many of all processes may.
+        available: tells how many bytes there are.
+    """
+
+    def __init__(
+        self,
+        cache: Path | None = None,
+        budget: int = 0,
+        starting: int = 1,
+        cores: int | None = None,
+        available: Callable[[], int] = available_memory,
+    ) -> None:
+        self.budget = budget
+        self._path = cache / FILE if cache else None
+        self._starting = starting
+        self._cores = cores or os.cpu_count() or 1
+        self._available = available
+        self._queue: list[Place] = []
+        self._inside: list[Place] = []
+        self._changed = threading.Condition()
+
+    def check(self, megabytes: int) -> None:
+        """See that a machine can have room at all.
+
+        Raises:
+            HostError: it takes more than all machines together may.
+        """
+        if self.budget and megabytes > self.budget:
+            raise HostError(
+                f"--memory-budget {self.budget}: a machine takes {megabytes} MB",
+                f"give {megabytes} or more, or leave it out (or {ENVIRONMENT}, if that is set)",
+            )
+
+    def ask(self) -> Place:
+        """Line up; places are given in the order in which they are asked for."""
+        place = Place(self)
+        with self._changed:
+            self._queue.append(place)
+        return place
+
+    def first(self, place: Place) -> None:
+        """Let one of those that wait come before the others."""
+        with self._changed:
+            if place in self._queue:
+                self._queue.remove(place)
+                self._queue.insert(0, place)
+                self._changed.notify_all()
+
+    def let_in(
+        self,
+        place: Place,
+        megabytes: int,
+        tell: Callable[[str], None],
+        is_over: Callable[[], bool],
+    ) -> bool:
+        """See `Place.wait`."""
+        has_told = False
+        began = time.monotonic()
+        with self._changed:
+            while place in self._queue:
+                why: str | None = ""
+                if self._queue[0] is place and self._may_start():
+                    why = self._try(place, megabytes)
+                if why is None:
+                    self._queue.remove(place)
+                    self._inside.append(place)
+                    place.is_starting = True
+                    self._changed.notify_all()
+                    break
+                if why and not has_told and time.monotonic() - began > TOLD_AFTER:
+                    has_told = True
+                    tell(why)
+                if is_over():
+                    self._queue.remove(place)
+                    break
+                self._changed.wait(LOOK)
+        return place in self._inside
+
+    def settle(self, place: Place) -> None:
+        """See `Place.settle`."""
+        with self._changed:
+            if place.is_starting and place._held is not None:
+                _lock(place._fd, fcntl.F_RDLCK, place._held.start, place._held.megabytes)
+            place.is_starting = False
+            self._changed.notify_all()
+
+    def keep(self, place: Place, megabytes: int) -> str:
+        """See `Place.keep`."""
+        free = self._available() // MEGABYTE
+        if free < megabytes:
+            return f"there are {free} MB of memory left"
+        if self._path is None or place._held is None:
+            return ""
+        own = place._held
+        with self._changed, _alone(self._path) as file:
+            kept = [each for each in _held(file) if each.is_kept]
+            taken = sum(each.megabytes for each in kept) + own.megabytes
+            if self.budget and taken + megabytes > self.budget:
+                return (
+                    f"with it, machines that are kept would have {taken} of the {self.budget} MB"
+                    f" that all may have together, and one more takes {megabytes}"
+                )
+            start = max((each.start + each.megabytes for each in kept), default=_KEPT)
+            place._held = Held(start, own.megabytes, is_starting=False)
+            _lock(place._fd, fcntl.F_RDLCK, start, own.megabytes)
+            _lock(place._fd, fcntl.F_UNLCK, own.start, own.megabytes)
+        return ""
+
+    def leave(self, place: Place) -> None:
+        """See `Place.leave`."""
+        with self._changed:
+            for places in (self._queue, self._inside):
+                if place in places:
+                    places.remove(place)
+            place.is_starting = False
+            fd, place._fd = place._fd, -1
+            if fd >= 0:
+                os.close(fd)  # and the lock with it
+            self._changed.notify_all()
+
+    def _may_start(self) -> bool:
+        return sum(each.is_starting for each in self._inside) < self._starting
+
+    def _try(self, place: Place, megabytes: int) -> str | None:
+        """Set memory aside for a place.
+
+        Returns:
+            None where it is; otherwise why not, which is empty while others start.
+        """
+        if self._path is None:
+            return None
+        with _alone(self._path) as file:
+            held = _held(file)
+            if sum(each.is_starting for each in held) >= self._cores:
+                return ""
+            if why := self._lacking(megabytes, held):
+                return why
+            others = (each.start + each.megabytes for each in held if not each.is_kept)
+            start = max(others, default=1)
+            place._fd = _open(self._path)
+            place._held = Held(start, megabytes, is_starting=True)
+            _lock(place._fd, fcntl.F_WRLCK, start, megabytes)
+        return None
+
+    def _lacking(self, megabytes: int, held: list[Held]) -> str:
+        """Why there is no room for one more machine, or nothing; for one there always is.
+
+        Raises:
+            HostError: machines that are kept leave no room, and nobody knows until when.
+        """
+        taken = sum(each.megabytes for each in held)
+        kept = sum(each.megabytes for each in held if each.is_kept)
+        if self.budget and kept + megabytes > self.budget:
+            raise HostError(
+                f"--memory-budget {self.budget}: machines that are kept have {kept} MB of it, and"
+                f" one more takes {megabytes}",
+                "`dms-harness clean --kept` ends them; or give more",
+            )
+        if taken == kept:
+            return ""
+        if self.budget and taken + megabytes > self.budget:
+            return (
+                f"waits for memory: machines have {taken} of the {self.budget} MB that they may"
+                f" have together, and one more takes {megabytes}"
+            )
+        available = self._available() // MEGABYTE
+        # Those that start have not taken theirs yet; of what the others have, half is for pages
+        # that the kernel calls available.
+        starting = sum(each.megabytes for each in held if each.is_starting)
+        promised = starting + (taken - starting) // 2
+        if available < promised + megabytes:
+            return (
+                f"waits for memory: {available} MB are available, {promised} of them for machines"
+                f" that are there, and one more takes {megabytes}"
+            )
+        return ""
+
+
+def held(cache: Path) -> list[Held]:
+    """What is set aside in a cache, by all processes that live."""
+    with _alone(cache / FILE) as file:
+        return _held(file)
+
+
+def _open(path: Path) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[int]:
+    """The file, with nobody else deciding meanwhile."""
+    try:
+        file = _open(path)
+    except OSError as error:
+        raise HostError(f"{path}: {error.strerror}", "make the cache writable") from error
+    try:
+        fcntl.fcntl(file, fcntl.F_OFD_SETLKW, _flock(fcntl.F_WRLCK, 0, 1))
+        yield file
+    finally:
+        os.close(file)
+
+
+def _lock(file: int, kind: int, start: int, length: int) -> None:
+    fcntl.fcntl(file, fcntl.F_OFD_SETLK, _flock(kind, start, length))
+
+
+def _flock(kind: int, start: int, length: int) -> bytes:
+    return struct.pack(_FLOCK, kind, os.SEEK_SET, start, length, 0)
+
+
+def _held(file: int, start: int = 1, end: int = _END) -> list[Held]:
+    """All locks in a part of the file: the kernel tells any one, not the first."""
+    if start >= end:
+        return []
+    told = fcntl.fcntl(file, fcntl.F_OFD_GETLK, _flock(fcntl.F_WRLCK, start, end - start))
+    kind, _, found, length, _ = struct.unpack(_FLOCK, told)
+    if kind == fcntl.F_UNLCK:
+        return []
+    one = Held(found, length, kind == fcntl.F_WRLCK)
+    return [*_held(file, start, found), one, *_held(file, found + length, end)]
