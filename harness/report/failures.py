@@ -71,6 +71,12 @@ class Failure:
     infrastructure: str = ""
 
     @property
+    def once(self) -> str:
+        """What the test is called where the variant is deployed once."""
+        own = deployment_id(self.variant, self.repetition)
+        return self.nodeid.replace(f"[{own}", f"[{self.variant}", 1)
+
+    @property
     def test(self) -> str:
         """What the test shows, in the words of its name."""
         function = self.nodeid.partition("::")[2].partition("[")[0] or self.nodeid
@@ -204,13 +210,19 @@ def pasteable(
         repeat: how often each variant was deployed.
     """
     alike: dict[object, list[Failure]] = {}
+    ways: dict[str, object] = {}
+    seen_in: dict[str, set[int]] = {}
     for failure in failures:
         way = (failure.variant, _head(failure), failure.seen)
-        alike.setdefault(way if failure.variant else failure, []).append(failure)
+        # A test is the same one in all repetitions, whatever it says there.
+        same = ways.setdefault(failure.once, way if failure.variant else failure)
+        alike.setdefault(same, []).append(failure)
+        seen_in.setdefault(failure.once, set()).add(failure.repetition)
     lines = []
     for first, *others in list(alike.values())[:AT_MOST]:
         more = f"  # and {len(others)} more like it" if others else ""
-        again = _again(first, {each.repetition for each in (first, *others)}, repeat, root, here)
+        is_always = len(seen_in[first.once]) == repeat
+        again = _again(first, 1 if is_always else repeat, root, here)
         lines.append(f"reproduce: {command} {again}{more}")
         if first.evidence is not None:
             lines.append(f"  evidence: {shlex.quote(str(first.evidence))}")
@@ -219,12 +231,9 @@ def pasteable(
     return lines
 
 
-def _again(first: Failure, seen_in: set[int], repeat: int, root: Path, here: Path) -> str:
+def _again(first: Failure, repeat: int, root: Path, here: Path) -> str:
     """What of a command selects a failure's test, in one deployment or in as many as there were."""
-    nodeid = from_here(first.nodeid, root, here)
-    if not first.repetition:
+    nodeid = from_here(first.once, root, here)
+    if repeat == 1 or not first.repetition:
         return shlex.quote(nodeid)
-    if len(seen_in) == repeat:
-        own = deployment_id(first.variant, first.repetition)
-        return shlex.quote(nodeid.replace(f"[{own}", f"[{first.variant}", 1))
     return f"--repeat={repeat} -k {first.variant} {shlex.quote(nodeid.partition('[')[0])}"
