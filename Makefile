@@ -1,7 +1,8 @@
 # make run     the main job; K=... selects scenarios as pytest -k does, N=... is pytest's -n,
 #              MACHINE=vagrant deploys on a virtual machine, and installs what that takes
 # make test    everything that proves the project, linters and types included
-# make bench    how long things take; make bench-machines, the kinds of machines side by side
+# make bench    how long things take; make bench-machines, the kinds of machines side by side;
+#               bench-growth, how time and memory grow with variants and workers (an hour)
 # make generations    a little of everything on the podman before and after Debian 13's
 # make test-vagrant   what takes too long for each change: more of it on a virtual machine
 # All build on `make setup`, which installs what is needed and builds the machine image.
@@ -27,7 +28,7 @@ SHOWS := [rootful_compose-permit_host- or [rootless_slirp4netns-permit_host- \
     or [rootless_compose-facts-
 
 .PHONY: run test test-vagrant setup venv box lint unit browser deployments integration generations \
-    vagrant vagrant-tools bench bench-machines clean
+    vagrant vagrant-tools bench bench-machines bench-growth clean
 
 run: $(if $(filter vagrant,$(MACHINE)),vagrant-tools,setup)
 	$(PYTEST) --machine '$(MACHINE)' -k '$(K)' $(if $(N),-n $(N))
@@ -138,6 +139,9 @@ bench: setup
 
 bench-machines: setup box
 	$(VENV)/python tests/benchmarks/machines.py
+
+bench-growth: setup
+	$(VENV)/python tests/benchmarks/growth.py
 
 clean: venv
 	$(VENV)/dms-harness clean
