@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from keeper_support import until
 from terminal_support import project, run
 
+from harness import memory
 from harness.errors import HostError
 from harness.memory import MEGABYTE, Place, Room, available_memory, budget_of, held
 from harness.progress import ENDS, FOR_MEMORY, WAITS, Reader
@@ -98,6 +100,14 @@ def test_kernel_adds_up_what_several_processes_have(tmp_path: Path) -> None:
         one.say()
         assert one.hears() == "out"
         assert sum(each.megabytes for each in held(tmp_path)) == EACH
+
+
+def test_all_is_seen_in_whatever_order_it_lies_there(tmp_path: Path) -> None:
+    with ExitStack() as files:
+        for start in (5000, 1, 3000):
+            file = files.enter_context((tmp_path / memory.FILE).open("a+b"))
+            memory._lock(file.fileno(), fcntl.F_WRLCK, start, EACH)
+        assert [each.start for each in held(tmp_path)] == [1, 3000, 5000]
 
 
 def test_process_waits_is_told_why_and_goes_on_when_another_gives_back(tmp_path: Path) -> None:

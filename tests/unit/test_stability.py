@@ -93,6 +93,17 @@ def test_what_differs_at_one_place_is_not_said_of_another() -> None:
     assert (differing.subjects, differing.vantages) == (("993",), ("self_v6",))
 
 
+def test_different_things_at_different_places_are_not_said_of_each_other() -> None:
+    observed = [*seen_in(1), *seen_in(2)]
+    for number, seen in enumerate(observed):
+        if (seen.repetition, seen.kind) == (2, "port"):
+            closed = (seen.subject, seen.vantage) in (("143", "self_v4"), ("993", "self_v6"))
+            observed[number] = replace(seen, outcome="refused" if closed else "answers")
+    found = stability(observed, [judged(1), judged(2)]).differing
+    places = {(one.subjects, one.vantages) for one in found}
+    assert places == {(("143",), ("self_v4",)), (("993",), ("self_v6",))}
+
+
 def test_the_same_in_all_repetitions_is_stable_whatever_two_runs_never_share() -> None:
     observed = [seen for n in (1, 2, 3, 4) for seen in seen_in(n)]
     found = stability(observed, [*map(judged, (1, 2, 3, 4))])
