@@ -3,7 +3,8 @@
 Run by `make bench-growth`, or in parts: `growth.py --variants 10 30 --workers 1 2` adds what it
 measures to growth.jsonl beside this file, and the table is made of all that is there of this
 computer. Ten variants are deployed as often as it takes (`--repeat`), so that runs differ in their
-size only. On an otherwise idle computer: a run's load before is in its record.
+size only. Each begins when the computer is quiet, or after two minutes; what was measured on a busy
+one counts only where there is nothing better, and the table says so.
 """
 
 from __future__ import annotations
@@ -50,6 +51,10 @@ LOOKS_BETWEEN = 4
 """After so many of them all processes are looked at, which takes a while itself."""
 BUSY = 0.85
 """Share of the cores' time from which on more workers have nothing to work with."""
+QUIET = 1.0
+"""The load of a computer that does nothing else, a while after the last run."""
+QUIET_WITHIN = 120.0
+"""Seconds that are waited for that."""
 MB = 1 << 20
 
 
@@ -157,7 +162,8 @@ def measure(variants: int, workers: int) -> dict[str, Any]:
     words = ["-k", " or ".join(VARIANTS), f"--repeat={variants // len(VARIANTS)}"]
     words += ["-n", str(workers)] if workers > 1 else []
     command = [sys.executable, "-m", "pytest", "-q", f"--runs={runs}", "--mailserver=stand-in"]
-    load, before, started = os.getloadavg()[0], processor_time(), time.monotonic()
+    load = quiet_load()
+    before, started = processor_time(), time.monotonic()
     # Set where files are thrown away, it makes Python compile everything at every start.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     with (runs / "output.txt").open("wb") as output:
@@ -192,6 +198,14 @@ def measure(variants: int, workers: int) -> dict[str, Any]:
     }
 
 
+def quiet_load() -> float:
+    """The load once it is that of a quiet computer, or after a while."""
+    deadline = time.monotonic() + QUIET_WITHIN
+    while os.getloadavg()[0] > QUIET and time.monotonic() < deadline:
+        time.sleep(1)
+    return os.getloadavg()[0]
+
+
 def check(runs: Path, variants: int) -> None:
     """See that a run has deployed what it is taken for.
 
@@ -221,37 +235,43 @@ def table(measured: Sequence[dict[str, Any]]) -> str:
     groups: dict[tuple[int, int], list[dict[str, Any]]] = defaultdict(list)
     for each in here:
         groups[each["variants"], each["workers"]].append(each)
-    good = {
-        key: passed for key in groups if (passed := [e for e in groups[key] if not e["status"]])
-    }
+    good = {key: best for key, runs in groups.items() if (best := _best(runs))}
     lines = [
         "# Growth",
         "",
         f"`make bench-growth` until {here[-1]['at']}: {here[-1]['computer']}, embedded machines,"
-        f" the stand-in; load before: {max(e['load before'] for e in here):.1f} at most.",
+        " the stand-in.",
         "",
         f"{len(VARIANTS)} variants that check everything, each deployed once, three times, …;"
         " medians of as many runs as the last column says. Times depend on the computer; compare"
         " ratios: `per variant` is against the fewest variants with as many workers, 1.00 where"
-        " time grows as the variants do; `workers` against one worker.",
+        " time grows as the variants do; `workers` against one worker. Memory is proportional"
+        " (PSS), at its peak. Where the load before is above"
+        f" {QUIET:.0f}, the computer was busy with other things, and the row says little.",
         "",
         "| variants | workers | s | s a variant | per variant | workers | machines at once"
         " | memory, MB | of it machines | available falls by | disk, MB | cores busy"
-        " | wait for disk | runs |",
-        "|" + "---:|" * 14,
+        " | wait for disk | load before | runs |",
+        "|" + "---:|" * 15,
     ]
     for key in sorted(groups):
         variants, workers = key
-        failed = len(groups[key]) - len(good.get(key, ()))
+        failed = sum(bool(run["status"]) for run in groups[key])
         note = f" and {failed} failed" if failed else ""
         if key not in good:
-            lines.append(f"| {variants} | {workers} |" + " |" * 11 + f" {failed} failed |")
+            lines.append(f"| {variants} | {workers} |" + " |" * 12 + f" {failed} failed |")
             continue
         cells = [str(variants), str(workers), *_cells(key, good)]
         lines.append(f"| {' | '.join(cells)} | {len(good[key])}{note} |")
     if good:
         lines += ["", *limits(good)]
     return "\n".join(lines) + "\n"
+
+
+def _best(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that passed; of these, those on a quiet computer if there are any."""
+    passed = [run for run in runs if not run["status"]]
+    return [run for run in passed if run["load before"] <= QUIET] or passed
 
 
 def _middle(of: Sequence[dict[str, Any]], name: str) -> float | None:
@@ -276,6 +296,7 @@ def _cells(key: tuple[int, int], good: dict[tuple[int, int], list[dict[str, Any]
         cells.append("unknown" if value is None else f"{value:.0f}")
     for name in ("busy", "waiting for disk"):
         cells.append(f"{100 * median(run[name] for run in good[key]):.0f} %")
+    cells.append(f"{max(run['load before'] for run in good[key]):.1f}")
     return cells
 
 
@@ -290,13 +311,14 @@ def limits(good: dict[tuple[int, int], list[dict[str, Any]]]) -> list[str]:
         + ("they are the limit." if busy >= BUSY else "not the limit here.")
     ]
     if every:
-        each = max(run["available"] / run["at_once"] for run in every)
+        # Without what others took meanwhile, where that is known.
+        each = max((run["tree"] or run["available"]) / run["at_once"] for run in every)
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // MB
         set_aside = MEMORY_PER_DEPLOYMENT // MB
         lines.append(
-            f"- Memory: {each:.0f} MB of what is available for each machine at once, everything"
-            f" else included; {set_aside} MB are set aside. {total} MB would do for"
-            f" {total // set_aside} at once."
+            f"- Memory: {each:.0f} MB for each machine at once, everything else included, without"
+            f" the pages that the kernel keeps of files; {set_aside} MB are set aside. {total} MB"
+            f" would do for {total // set_aside} at once."
         )
         disk = max(run["disk"] / run["at_once"] for run in every)
         lines.append(
