@@ -99,7 +99,10 @@ def name_infrastructure(
     item: pytest.Item, report: pytest.TestReport, error: BaseException | None
 ) -> None:
     """Have the report of a test say where a machine or this computer kept it from being tried."""
-    if report.failed and error is not None and (why := infrastructure(error)):
+    # At its end it has been tried: what is left of a run then is a matter of its own.
+    if not report.failed or error is None or report.when == "teardown":
+        return
+    if why := infrastructure(error):
         mark(item, report, INFRASTRUCTURE, why)
 
 

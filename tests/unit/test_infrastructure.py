@@ -159,6 +159,18 @@ def test_machine_made_anew_is_told_and_fails_nothing(tmp_path: Path) -> None:
     assert "infrastructure error" not in done.stdout
 
 
+def test_what_is_left_at_the_end_kept_no_test_from_being_tried(tmp_path: Path) -> None:
+    fixture = "@pytest.fixture\ndef late():\n    yield\n    raise HostError('left after the run')\n"
+    folder = project(
+        tmp_path,
+        f"import pytest\nfrom harness.errors import HostError\n{fixture}"
+        "def test_it(scenario, observations, late): ...\n",
+    )
+    done = run(folder, UNSET)
+    assert "1 passed, 1 error in" in done.stdout.splitlines()[-1]
+    assert "infrastructure error" not in done.stdout
+
+
 def test_without_trouble_nothing_is_said(tmp_path: Path) -> None:
     folder = project(tmp_path)
     done = run(folder, UNSET)
