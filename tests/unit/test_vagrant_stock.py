@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from harness import patience
-from harness.errors import MachineError
+from harness.errors import HostError, MachineError
 from harness.machines.options import MachineOptions
 from harness.machines.stock import Network
 from harness.machines.vagrant import stock as stock_module
 from harness.machines.vagrant.machine import VagrantMachine
 from harness.machines.vagrant.stock import SLOWNESS, VagrantStock
+from harness.memory import Room, held
 
 
 class FakeKeeper:
@@ -45,6 +46,9 @@ class FakeKeeper:
                 raise OSError(self.refused[words[0]].pop())
             return {"last": []}
         return {"text": "the console's last words", "state": "running"}
+
+    def is_gone(self) -> bool:
+        return False
 
 
 class FakeManagement:
@@ -109,6 +113,45 @@ def test_it_is_put_back_to_the_snapshot_before_each_but_the_first(
         assert machine.destroy() == []
     assert keeper.commands[2:] == ["snapshot restore ready"]
     assert ["enp1s0" in text for text in management.written] == [True, False]
+
+
+def test_its_memory_is_set_aside_as_long_as_it_is_there(
+    stock: VagrantStock, keeper: FakeKeeper
+) -> None:
+    assert held(keeper.cache) == []
+    stock.prepare()
+    assert [(each.megabytes, each.is_starting) for each in held(keeper.cache)] == [(2248, False)]
+    stock.close()
+    assert held(keeper.cache) == []
+
+
+def test_its_memory_is_given_back_where_it_does_not_come_up(
+    stock: VagrantStock, keeper: FakeKeeper
+) -> None:
+    keeper.refused = {"up": ["no"]}
+    with pytest.raises(MachineError):
+        stock.prepare()
+    assert held(keeper.cache) == []
+
+
+def test_it_waits_until_there_is_memory_for_it(stock: VagrantStock, keeper: FakeKeeper) -> None:
+    stock._room.budget = 2500
+    other = Room(keeper.cache).ask()
+    assert other.now(600)
+    waiting = threading.Thread(target=stock.prepare)
+    waiting.start()
+    waiting.join(0.5)
+    assert keeper.commands == []
+    other.leave()
+    waiting.join(10)
+    assert keeper.commands[0] == "up"
+
+
+def test_budget_that_is_too_small_for_it_is_an_error(keeper: FakeKeeper) -> None:
+    anything: Any = keeper
+    options = MachineOptions(machine="vagrant", memory_budget=2000)
+    with pytest.raises(HostError, match="--memory-budget 2000: a machine takes 2248 MB"):
+        VagrantStock(anything, anything, options, lambda _: None)
 
 
 def test_nobody_is_logged_in_when_the_snapshot_is_taken(
