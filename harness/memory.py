@@ -1,61 +1,33 @@
 """Room for machines: as many at a time as memory and cores allow, over all processes and runs.
 
-What a machine takes is set aside by a lock on that many bytes of a file in the cache, a byte for
-each megabyte: the kernel adds them up, and gives them back when their process ends, however it
-does. A lock for writing is of a machine that starts, whose memory is not in use yet; one for
-reading is of a machine that has started. Further behind in the file are the locks of machines that
-outlive their runs: whoever serves those has the lock's file open, and so goes on to hold it.
-
 Nobody can wait for ever: a process gets its places in the order in which it will need them, and
 never waits for another one on behalf of a deployment that has one; so the first place that any
-process holds is always one that its tests go on with, and then give back. What a machine keeps for
-good leaves room for another one; where that is not so, that is an error and nobody waits.
+process holds is always one that its tests go on with, and then give back. Machines that outlive
+their runs leave room for another one; where they do not, that is an error, and nobody waits.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from harness.errors import HostError
+from harness.memory_locks import FILE, KEPT, Held, alone, lock, locks, opened
 
 ENVIRONMENT: Final = "DMS_HARNESS_MEMORY_BUDGET"
-FILE: Final = "memory.lock"
 MEGABYTE: Final = 1 << 20
 MEMORY_PER_DEPLOYMENT = 600 << 20
 """Bytes: a machine (80 MB), the mail server (up to 200 MB), and as much again for the page cache,
 without which everything waits for the disk. An xdist worker (120 MB) fits in as well."""
 LOOK: Final = 0.2
-"""Seconds between two looks whether there is room: other processes tell nobody that they end."""
+"""Seconds between two looks whether there is room: other processes do not tell of their end."""
 TOLD_AFTER: Final = 1.0
 """Seconds: what is taken down at the moment makes room sooner."""
-_FLOCK: Final = "hhqqi4x"
-"""The kernel's `struct flock`, on computers of 64 bits: type, whence, start, length, pid."""
-_KEPT: Final = 1 << 40
-"""Where the locks of machines begin that outlive their runs."""
-_END: Final = 1 << 62
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What is set aside for a machine: where in the file, megabytes, whether it still starts."""
-
-    start: int
-    megabytes: int
-    is_starting: bool
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether its machine outlives its run, so that nobody can wait for its memory."""
-        return self.start >= _KEPT
 
 
 def available_memory() -> int:
@@ -233,7 +205,7 @@ class Room:
         """See `Place.settle`."""
         with self._changed:
             if place.is_starting and place._held is not None:
-                _lock(place._fd, fcntl.F_RDLCK, place._held.start, place._held.megabytes)
+                lock(place._fd, fcntl.F_RDLCK, place._held.start, place._held.megabytes)
             place.is_starting = False
             self._changed.notify_all()
 
@@ -245,18 +217,18 @@ class Room:
         if self._path is None or place._held is None:
             return ""
         own = place._held
-        with self._changed, _alone(self._path) as file:
-            kept = [each for each in _held(file) if each.is_kept]
+        with self._changed, alone(self._path) as file:
+            kept = [each for each in locks(file) if each.is_kept]
             taken = sum(each.megabytes for each in kept) + own.megabytes
             if self.budget and taken + megabytes > self.budget:
                 return (
                     f"with it, machines that are kept would have {taken} of the {self.budget} MB"
                     f" that all may have together, and one more takes {megabytes}"
                 )
-            start = max((each.start + each.megabytes for each in kept), default=_KEPT)
+            start = max((each.start + each.megabytes for each in kept), default=KEPT)
             place._held = Held(start, own.megabytes, is_starting=False)
-            _lock(place._fd, fcntl.F_RDLCK, start, own.megabytes)
-            _lock(place._fd, fcntl.F_UNLCK, own.start, own.megabytes)
+            lock(place._fd, fcntl.F_RDLCK, start, own.megabytes)
+            lock(place._fd, fcntl.F_UNLCK, own.start, own.megabytes)
         return ""
 
     def leave(self, place: Place) -> None:
@@ -282,17 +254,17 @@ class Room:
         """
         if self._path is None:
             return None
-        with _alone(self._path) as file:
-            held = _held(file)
+        with alone(self._path) as file:
+            held = locks(file)
             if sum(each.is_starting for each in held) >= self._cores:
                 return ""
             if why := self._lacking(megabytes, held):
                 return why
             others = (each.start + each.megabytes for each in held if not each.is_kept)
             start = max(others, default=1)
-            place._fd = _open(self._path)
+            place._fd = opened(self._path)
             place._held = Held(start, megabytes, is_starting=True)
-            _lock(place._fd, fcntl.F_WRLCK, start, megabytes)
+            lock(place._fd, fcntl.F_WRLCK, start, megabytes)
         return None
 
     def _lacking(self, megabytes: int, held: list[Held]) -> str:
@@ -327,48 +299,3 @@ class Room:
                 f" that are there, and one more takes {megabytes}"
             )
         return ""
-
-
-def held(cache: Path) -> list[Held]:
-    """What is set aside in a cache, by all processes that live."""
-    with _alone(cache / FILE) as file:
-        return _held(file)
-
-
-def _open(path: Path) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[int]:
-    """The file, with nobody else deciding meanwhile."""
-    try:
-        file = _open(path)
-    except OSError as error:
-        raise HostError(f"{path}: {error.strerror}", "make the cache writable") from error
-    try:
-        fcntl.fcntl(file, fcntl.F_OFD_SETLKW, _flock(fcntl.F_WRLCK, 0, 1))
-        yield file
-    finally:
-        os.close(file)
-
-
-def _lock(file: int, kind: int, start: int, length: int) -> None:
-    fcntl.fcntl(file, fcntl.F_OFD_SETLK, _flock(kind, start, length))
-
-
-def _flock(kind: int, start: int, length: int) -> bytes:
-    return struct.pack(_FLOCK, kind, os.SEEK_SET, start, length, 0)
-
-
-def _held(file: int, start: int = 1, end: int = _END) -> list[Held]:
-    """All locks in a part of the file: the kernel tells any one, not the first."""
-    if start >= end:
-        return []
-    told = fcntl.fcntl(file, fcntl.F_OFD_GETLK, _flock(fcntl.F_WRLCK, start, end - start))
-    kind, _, found, length, _ = struct.unpack(_FLOCK, told)
-    if kind == fcntl.F_UNLCK:
-        return []
-    one = Held(found, length, kind == fcntl.F_WRLCK)
-    return [*_held(file, start, found), one, *_held(file, found + length, end)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -104,3 +107,21 @@ def open_session(
         progress=progress,
         keep=keep,
     )
+
+
+def new_run(folder: Path, is_latest: bool = True) -> Path:
+    """A new folder for a run's record, named by its time, and `latest` pointing to it.
+
+    Args:
+        folder: of all runs.
+        is_latest: False where the record is not one that others should find first.
+    """
+    run = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    run.mkdir(parents=True)
+    if not is_latest:
+        return run
+    latest = folder / "latest"
+    fresh = folder / f".latest-{os.getpid()}"
+    fresh.symlink_to(run.name)
+    fresh.replace(latest)
+    return run

@@ -310,7 +310,7 @@ class Run:
     def folder(self) -> Path:
         """The run's folder; made when the first deployment needs it."""
         if self._folder is None:
-            from harness.session import new_run
+            from harness.opening import new_run
 
             given = (self._worker or {}).get("dms_run")
             runs = self.config.getoption("--runs") or self.config.rootpath / "runs"
@@ -367,6 +367,10 @@ class Run:
         if self.config.getoption("--mailserver") != "auto":
             words.append(f"--mailserver={self.config.getoption('--mailserver')}")
         return shlex.join(words)
+
+
+run_key: pytest.StashKey[Run] = pytest.StashKey()
+"""Where pytest's configuration has this process's part."""
 
 
 def _kept() -> list[Kept]:

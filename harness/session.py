@@ -6,7 +6,6 @@ import contextlib
 import errno
 import itertools
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError, HostError, MachineError
 from harness.keeper.client import Keeper
+from harness.kept.keeping import Keeping
 from harness.kept.options import Keep
 from harness.loop import cancel_all
 from harness.machines.base import BaseMachine
@@ -41,24 +41,6 @@ KEEPER_LOOK = 0.5
 """Seconds between two looks whether the keeper still lives, while a deployment is waited for."""
 ABANDONED_WITHIN = 5.0
 """Seconds that a deployment on its way is given to notice that its machine is gone."""
-
-
-def new_run(folder: Path, is_latest: bool = True) -> Path:
-    """A new folder for a run's record, named by its time, and `latest` pointing to it.
-
-    Args:
-        folder: of all runs.
-        is_latest: False where the record is not one that others should find first.
-    """
-    run = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    run.mkdir(parents=True)
-    if not is_latest:
-        return run
-    latest = folder / "latest"
-    fresh = folder / f".latest-{os.getpid()}"
-    fresh.symlink_to(run.name)
-    fresh.replace(latest)
-    return run
 
 
 class Session:
@@ -95,7 +77,6 @@ class Session:
         self.run = run
         self.image = image
         self.say = say
-        self._keep = keep
         self._at_once = at_once
         self._progress = progress or Progress()
         self._coming_keeper: Future[Keeper] | None = keeper
@@ -108,7 +89,7 @@ class Session:
         self._coming: dict[str, Future[Deployment]] = {}
         self._begun: dict[str, Future[Deployment]] = {}
         self._made: list[Deployment] = []
-        self._kept: list[Deployment] = []
+        self._kept = Keeping(run, str(image.label), keep, say)
         self._ending: list[Future[list[str]]] = []
         self._left: list[str] = []
         self._closed = False
@@ -348,11 +329,10 @@ class Session:
         if coming is None or not coming.done() or coming.exception() is not None:
             return self.retire(scenario)
         deployment = coming.result()
-        if why_not := deployment.machine.ended() or self._places[scenario.id].keep(MEMORY):
+        if why_not := self._kept.add(deployment, self._places[scenario.id], MEMORY):
             self.say(f"{scenario.id} is not kept: {why_not}")
             return self.retire(scenario)
         del self._coming[scenario.id]
-        self._kept.append(deployment)
         self._progress.note(scenario.id, KEPT)
         return None
 
@@ -407,7 +387,7 @@ class Session:
             try:
                 self._abandon()
             finally:
-                complaint = self._let_go(keeper) if keeper is not None else ""
+                complaint = self._kept.let_go(keeper) if keeper is not None else ""
                 for place in (*self._places.values(), *self._places_ahead.values()):
                     place.leave()
         left += [complaint] if complaint else []
@@ -416,26 +396,6 @@ class Session:
                 "left after the run: " + "; ".join(left),
                 "`dms-harness clean` tries again, on a host of yours with --machine ssh:…",
             )
-
-    def _let_go(self, keeper: Keeper) -> str:
-        """End the keeper, or leave it to the user with what is kept; what it complained about."""
-        if not self._kept:
-            return keeper.close()
-        from harness.kept.leave import leave
-
-        # Their memory is in use for as long as they are there.
-        files = [self._places[each.scenario.id].file for each in self._kept]
-        holding = [file for file in files if file is not None]
-        image = str(self.image.label)
-        try:
-            if warning := leave(keeper, self._kept, self.run, image, self._keep, holding):
-                self.say(f"what is kept: {warning}")
-        except (OSError, HostError) as error:
-            return f"nothing could be kept: {error}. {keeper.close()}"
-        except BaseException:
-            keeper.close()
-            raise
-        return ""
 
     def _abandon(self) -> None:
         """End what is still on its way: its machine is gone, and nobody waits for it."""

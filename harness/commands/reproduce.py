@@ -119,6 +119,7 @@ def _deployed(args: argparse.Namespace, made: Plan) -> int:
     from harness.machines.choice import choose_machine
     from harness.machines.options import MachineOptions
     from harness.mailserver.choose import choose
+    from harness.opening import new_run
     from harness.reproduce import write
     from harness.reproduce.bundle import TOLD, checked, texts_in, write_bundle
     from harness.reproduce.deploy import deploy
@@ -126,7 +127,6 @@ def _deployed(args: argparse.Namespace, made: Plan) -> int:
     from harness.reproduce.summary import Result, as_json, as_markdown
     from harness.reproduce.verdict import STATUS, answer, hold
     from harness.scenario_file import load
-    from harness.session import new_run
 
     machine = choose_machine(MachineOptions(machine=args.machine, distro=args.distro))
     image = choose(args.mailserver)

@@ -94,9 +94,8 @@ def _end(number: int, _: FrameType | None) -> NoReturn:
 def _session(args: argparse.Namespace, machine: Choice) -> Session:
     """A session for one deployment; its keeper is on the way."""
     from harness.mailserver.choose import choose
-    from harness.opening import begin_keeper, open_session
+    from harness.opening import begin_keeper, new_run, open_session
     from harness.progress import Spoken
-    from harness.session import new_run
 
     image = choose(args.mailserver)
     say(f"machine: {machine}")

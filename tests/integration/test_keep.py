@@ -28,7 +28,9 @@ from harness import cache
 from harness.keeper.client import Keeper
 from harness.kept.leave import LOG
 from harness.kept.marker import Kept, kept_in
+from harness.memory_locks import held
 from harness.outside.world import DOMAIN, EXCHANGER
+from harness.session import MEMORY
 
 pytestmark = NEEDS_ROOT
 
@@ -148,6 +150,27 @@ def test_what_failed_stays_as_it_was_until_it_is_ended(
         assert f"removed kept {WRONG} (--keep failing, since " in ended.stdout
         assert kept_by(tmp_path) == []
         run.wait_until_gone(looker)
+
+
+def test_each_failing_repetition_stays_by_itself_and_holds_its_memory(
+    begin: Begin, looker: Keeper, tmp_path: Path
+) -> None:
+    before = kept_memory()
+    with begin("failing", "permit_unset or permit_none", "--repeat", "2") as run:
+        assert run.end(360) == pytest.ExitCode.TESTS_FAILED, run.output()
+        (kept,) = kept_by(tmp_path)
+        assert kept.scenarios == [f"{WRONG}.1", f"{WRONG}.2"]
+        for name in kept.scenarios:
+            assert f"  {name}: " in run.output()
+        assert kept_memory() == [*before, MEMORY, MEMORY]
+        kept.end()
+        run.wait_until_gone(looker)
+        assert until(lambda: kept_memory() == before, GONE_WITHIN)
+
+
+def kept_memory() -> list[int]:
+    """The megabytes that machines hold that have outlived their runs."""
+    return [each.megabytes for each in held(cache.folder()) if each.is_kept]
 
 
 def test_each_worker_keeps_its_own_and_the_next_run_says_so(

@@ -21,7 +21,8 @@ from harness.kept import leave, marker
 from harness.kept.options import Keep, insist
 from harness.machines.choice import Choice
 from harness.machines.options import MachineOptions
-from harness.memory import MEMORY_PER_DEPLOYMENT, Room, held
+from harness.memory import MEMORY_PER_DEPLOYMENT, Room
+from harness.memory_locks import held
 from harness.scenario import Scenario
 from harness.scenario_file import load
 from harness.session import MEMORY, Session

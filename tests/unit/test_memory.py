@@ -16,9 +16,9 @@ import pytest
 from keeper_support import until
 from terminal_support import project, run
 
-from harness import memory
 from harness.errors import HostError
-from harness.memory import MEGABYTE, Place, Room, available_memory, budget_of, held
+from harness.memory import MEGABYTE, Place, Room, available_memory, budget_of
+from harness.memory_locks import FILE, held, lock
 from harness.progress import ENDS, FOR_MEMORY, WAITS, Reader
 
 ROOT = Path(__file__).parents[2]
@@ -105,8 +105,8 @@ def test_kernel_adds_up_what_several_processes_have(tmp_path: Path) -> None:
 def test_all_is_seen_in_whatever_order_it_lies_there(tmp_path: Path) -> None:
     with ExitStack() as files:
         for start in (5000, 1, 3000):
-            file = files.enter_context((tmp_path / memory.FILE).open("a+b"))
-            memory._lock(file.fileno(), fcntl.F_WRLCK, start, EACH)
+            file = files.enter_context((tmp_path / FILE).open("a+b"))
+            lock(file.fileno(), fcntl.F_WRLCK, start, EACH)
         assert [each.start for each in held(tmp_path)] == [1, 3000, 5000]
 
 
@@ -139,7 +139,8 @@ def test_processes_in_a_crowd_never_take_more_than_the_budget(tmp_path: Path) ->
     crowd = """
 import sys
 from pathlib import Path
-from harness.memory import Room, held
+from harness.memory import Room
+from harness.memory_locks import held
 cache = Path(sys.argv[1])
 room = Room(cache, 1300, cores=64, available=lambda: 1 << 40)
 for _ in range(20):

@@ -14,7 +14,8 @@ from harness.errors import DeploymentError, HostError, MachineError
 from harness.machines.golden import Golden
 from harness.machines.nspawn import NspawnMachine
 from harness.machines.shell import Login
-from harness.memory import Room, held
+from harness.memory import Room
+from harness.memory_locks import held
 from harness.scenario_file import load
 from harness.session import Session
 
