@@ -153,7 +153,7 @@ def test_report_has_each_repetition_and_how_stable_they_are(repeated: Repeated) 
     (page,) = (path.read_text() for path in repeated[0].glob("runs/2*/report.html"))
     assert "How stable each variant was" in page
     assert page.count('<details class="deployment"') == 6
-    assert f'data-name="{UNSET}.2"' in page
+    assert f'data-name="{UNSET} in repetition 2"' in page
 
 
 def names(listed: str) -> list[str]:

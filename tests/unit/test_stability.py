@@ -179,7 +179,7 @@ def test_what_now_differs_between_repetitions_is_a_change() -> None:
     (first, _) = compare(before, after).changes
     assert (first.before, first.after) == (
         "answers",
-        "differs between repetitions: answers or refused",
+        "answers ×1 / refused ×1",
     )
 
 
