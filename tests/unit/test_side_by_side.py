@@ -64,7 +64,6 @@ def test_what_is_the_same_is_one_line(made: Report) -> None:
     found = block(made, "relay", "compose-permit_unset")
     assert who(found) == [[1, 2, 3, 4]]
     assert not found.is_different
-    assert not found.is_telling
     assert found.seen == 4
 
 
@@ -111,9 +110,12 @@ def test_not_applicable_has_its_reason_and_is_no_success(made: Report) -> None:
         (each.what, each.why, [one.number for one in each.generations]) for each in found.absent
     ]
     assert (what, why, numbers) == ("not applicable", "podman 4.3 has no Quadlet", [1])
-    assert found.is_telling
     page = as_html(made)
-    assert "not applicable: podman 4.3 has no Quadlet" in page
+    assert "nspawn, debian-12, podman 4.3.1: not applicable: podman 4.3 has no Quadlet" in page
+    # In a picture it is told once for all variants of the folder.
+    (folder,) = [each for each in made.relay.folders if each.name == "pasta_quadlet"]
+    assert [each.why for each in folder.absent] == ["podman 4.3 has no Quadlet"]
+    assert [[each.what for each in one.absent] for one in folder.blocks] == [["not run"], []]
 
 
 def test_what_was_never_run_says_so(made: Report) -> None:
@@ -166,12 +168,15 @@ def test_differences_are_told_by_what_they_mean(made: Report) -> None:
     assert [value.text for value in row.values] == ["relayed", "relayed", "refused", "refused"]
     (start,) = groups[Group.START].rows
     assert [value.rank for value in start.values] == [0, 0, 0, 1]
-    addresses = groups[Group.ADDRESS].rows
-    assert {name for row in addresses for name in row.scenarios} == {
+    (address,) = groups[Group.ADDRESS].rows
+    assert list(address.scenarios) == [
         "compose-permit_container",
         "compose-permit_none",
         "compose-permit_unset",
-    }
+    ]
+    assert address.where == "outside"
+    seen = ["10.89.0.2", "10.89.0.2", "own address", "own address"]
+    assert [value.text for value in address.values] == seen
 
 
 def test_a_generation_without_the_variant_has_no_value(made: Report) -> None:

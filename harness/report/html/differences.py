@@ -12,7 +12,7 @@ from harness.report.diff_rows import by_place, what
 from harness.report.diff_run import Key, Run, Scenario, Scenarios
 from harness.report.diff_scenario import Change, changes_of, said
 from harness.report.html.side_by_side import NOT_RUN, Generation
-from harness.report.terminal import grouped
+from harness.report.terminal import grouped, named
 
 TITLES: Mapping[Group, str] = {
     Group.OPENED: "Strangers can relay in some only",
@@ -64,6 +64,11 @@ class Section:
     title: str
     group: Group
     rows: Sequence[Told]
+
+    @property
+    def is_relaying(self) -> bool:
+        """Whether it is about strangers who can relay."""
+        return self.group is Group.OPENED
 
     @property
     def scenarios(self) -> set[str]:
@@ -127,11 +132,11 @@ def _of(scenario: str, seen: Sequence[Scenarios]) -> list[tuple[Change, tuple[st
             if number not in having:
                 values.append(NOT_RUN)
             elif number in by_number:
-                values.append(_told(by_number[number].after, group))
+                values.append(_told(by_number[number].after, group, key))
             else:
                 own = said(of[scenario], key)
                 same = own == said(base, key)
-                values.append(_told(some.before if same else own, group))
+                values.append(_told(some.before if same else own, group, key))
         if len(set(values) - {NOT_RUN}) > 1:
             change = Change(group, scenario, some.kind, some.subject, some.vantage, "", "")
             made.append((change, tuple(values)))
@@ -143,8 +148,15 @@ def _is_down(scenario: Scenario) -> bool:
     return start is not None and start.outcome == "failed"
 
 
-def _told(outcome: str, group: Group) -> str:
-    return settled_relay(outcome) if group in WHOLE else outcome
+def _told(outcome: str, group: Group, key: Key) -> str:
+    if group in WHOLE:
+        return settled_relay(outcome)
+    if key[0] == "client_address":
+        # In these words it is the same for clients from everywhere.
+        place, _, family = str(key[2]).rpartition("_v")
+        name = named(outcome, place, family)
+        return outcome if name == "–" else f"{name} address" if name == "own" else name
+    return outcome
 
 
 def _ranked(values: Sequence[str]) -> list[Value]:

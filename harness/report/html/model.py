@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -16,7 +16,15 @@ from harness.report.html.differences import Section
 from harness.report.html.ledgers import Ledgers
 from harness.report.html.matrices import Matrix
 from harness.report.html.overview import Overview, overview
-from harness.report.html.side_by_side import NOT_APPLICABLE, Absent, Block, Generation, absent
+from harness.report.html.side_by_side import (
+    NOT_APPLICABLE,
+    Absent,
+    Block,
+    Folder,
+    Generation,
+    absent,
+    folders,
+)
 from harness.report.html.timeline import Timeline
 from harness.report.html.verdicts import Judged
 from harness.report.infrastructure import RETRY, Infrastructure
@@ -33,6 +41,11 @@ class Picture:
 
     matrix: Matrix
     blocks: Sequence[Block]
+
+    @property
+    def folders(self) -> list[Folder]:
+        """The variants by their scenario's folder."""
+        return folders(self.blocks)
 
     @property
     def differing(self) -> list[Block]:
@@ -227,6 +240,10 @@ class Report:
         changed = {name for section in self.differences for name in section.scenarios}
         changed |= {b.scenario for of in (self.reach, self.relay) for b in of.differing}
         return {name: name in changed for name in names}
+
+    def differs_in(self, scenarios: Iterable[str]) -> bool:
+        """Whether generations, or repetitions, differ about one of some variants."""
+        return any(self.telling[name] for name in scenarios)
 
     @cached_property
     def flaky(self) -> list[tuple[str, Generation]]:

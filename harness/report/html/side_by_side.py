@@ -8,7 +8,7 @@ repetitions: that one of them saw something else is said, and neither of them hi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.report.generations import Made, names, settled
 from harness.report.html.facts import Deployed
@@ -162,11 +162,6 @@ class Block:
         return len(self.lines) > 1
 
     @property
-    def is_telling(self) -> bool:
-        """Whether a reader who wants to know where generations differ should see it."""
-        return self.is_different or any(each.what != NOT_RUN for each in self.absent)
-
-    @property
     def seen(self) -> int:
         """In how many generations something was seen."""
         return len({share.generation.number for line in self.lines for share in line.shares})
@@ -184,6 +179,42 @@ class Block:
 
 NOT_RUN = "not run"
 NOT_APPLICABLE = "not applicable"
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A scenario's variants.
+
+    Attributes:
+        name: of the folder.
+        blocks: its variants; what is absent from all of them is not in them.
+        absent: where none of them was seen, and why.
+    """
+
+    name: str
+    blocks: Sequence[Block]
+    absent: Sequence[Absent]
+
+    @property
+    def is_different(self) -> bool:
+        """Whether one of its variants is."""
+        return any(block.is_different for block in self.blocks)
+
+
+def folders(of: Sequence[Block]) -> list[Folder]:
+    """Variants by their folders, in which what is absent from all of them is told once."""
+    by_name: dict[str, list[Block]] = {}
+    for block in of:
+        by_name.setdefault(block.folder, []).append(block)
+    made = []
+    for name, some in by_name.items():
+        common = [each for each in some[0].absent if all(each in one.absent for one in some)]
+        rest = [
+            replace(block, absent=[each for each in block.absent if each not in common])
+            for block in some
+        ]
+        made.append(Folder(name, rest, common))
+    return made
 
 
 def blocks(matrix: Matrix, among: Sequence[Generation]) -> list[Block]:
