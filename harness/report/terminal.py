@@ -260,7 +260,10 @@ def finding(facts: Sequence[Fact]) -> Text:
     """What a variant is there to show."""
     checks = [fact["evidence"]["checks"] for fact in of_kind(facts, "scenario")]
     if any(fact["outcome"] == "failed" for fact in of_kind(facts, "deployment")):
-        return Text("did not come up", style="yellow")
+        noted = of_kind(facts, "scenario")
+        fails = noted[-1]["evidence"].get("fails", ...) if noted else ...
+        style = "yellow" if fails is ... else "green" if fails else "bold red"
+        return Text("did not come up", style=style)
     if not checks or checks[0] == "matrix":
         return relaying(facts)
     if checks[0] == "bans":

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 from generation_samples import (
+    DEBIAN_12,
     DEBIAN_13,
     FORKY,
     as_if,
     failing,
     four_generations,
     not_applicable,
+    seeing_clients,
     without,
 )
-from report_samples import deployed
+from report_samples import VANTAGES, deployed
 
 from harness.cli import main
 from harness.report.diff_meaning import Group
@@ -177,6 +179,28 @@ def test_differences_are_told_by_what_they_mean(made: Report) -> None:
     assert address.where == "outside"
     seen = ["10.89.0.2", "10.89.0.2", "own address", "own address"]
     assert [value.text for value in address.values] == seen
+
+
+def test_nothing_is_said_of_what_did_not_come_up_but_that(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    lan = [each for each in VANTAGES if "lan" in each]
+    deployed(source, "demo-first", relays=lan, expected=lan, seen_as="10.89.0.2")
+    night = tmp_path / "night"
+    as_if(source, night / "1", DEBIAN_12, failing(lambda _: True, "no pasta"))
+    as_if(source, night / "2", DEBIAN_13)
+    as_if(source, night / "3", FORKY, seeing_clients(lambda _: True))
+    made = report_of([night], None)
+    groups = {section.group: section for section in made.differences}
+    assert list(groups) == [Group.OPENED, Group.ADDRESS, Group.START]
+    (row,) = groups[Group.OPENED].rows
+    assert [(value.text, value.rank) for value in row.values] == [
+        ("did not come up", None),
+        ("relayed", 0),
+        ("refused", 1),
+    ]
+    (row,) = groups[Group.START].rows
+    assert [value.text for value in row.values] == ["failed: no pasta", "came up", "came up"]
 
 
 def test_a_generation_without_the_variant_has_no_value(made: Report) -> None:

@@ -25,6 +25,9 @@ SAME_AS = {Group.CLOSED: Group.OPENED, Group.CLEAR: Group.UNCLEAR}
 """Groups that only differ in which side came first."""
 WHOLE = (Group.OPENED,)
 """Groups whose outcomes are told without their details."""
+DOWN = "did not come up"
+NOTHING = {NOT_RUN, DOWN}
+"""What is said of a generation that could see nothing of the sort."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Value:
 
     Attributes:
         text: in words.
-        rank: 0 for what most generations saw, 1 for the next, …; None where it was not run.
+        rank: 0 for what most generations saw, 1 for the next, …; None where nothing could be.
     """
 
     text: str
@@ -131,13 +134,15 @@ def _of(scenario: str, seen: Sequence[Scenarios]) -> list[tuple[Change, tuple[st
         for number, of in enumerate(seen):
             if number not in having:
                 values.append(NOT_RUN)
+            elif key[0] != "deployment" and _is_down(of[scenario]):
+                values.append(DOWN)
             elif number in by_number:
                 values.append(_told(by_number[number].after, group, key))
             else:
                 own = said(of[scenario], key)
                 same = own == said(base, key)
                 values.append(_told(some.before if same else own, group, key))
-        if len(set(values) - {NOT_RUN}) > 1:
+        if len(set(values) - NOTHING) > 1:
             change = Change(group, scenario, some.kind, some.subject, some.vantage, "", "")
             made.append((change, tuple(values)))
     return made
@@ -160,6 +165,6 @@ def _told(outcome: str, group: Group, key: Key) -> str:
 
 
 def _ranked(values: Sequence[str]) -> list[Value]:
-    counts = Counter(value for value in values if value != NOT_RUN)
+    counts = Counter(value for value in values if value not in NOTHING)
     ranks = {value: rank for rank, (value, _) in enumerate(counts.most_common())}
     return [Value(value, ranks.get(value)) for value in values]
