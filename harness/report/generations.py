@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import asdict, astuple, dataclass, fields, replace
 
 UNKNOWN = ""
 _NUMBER = re.compile(r"(\d+)")
@@ -34,6 +34,11 @@ class Made:
     def source(self) -> str:
         """What the image is, whatever its version: `stand-in`."""
         return re.split(r"[ :]", self.image, maxsplit=1)[0]
+
+    def is_like(self, other: Made) -> bool:
+        """Whether it has all that is known of another one, if anything is."""
+        known = {name: text for name, text in asdict(other).items() if text != UNKNOWN}
+        return bool(known) and all(getattr(self, name) == text for name, text in known.items())
 
     @property
     def order(self) -> tuple[tuple[tuple[bool, int, str], ...], ...]:

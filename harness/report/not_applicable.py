@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from harness.report.generations import Made, made_of
 from harness.report.marks import NOT_APPLICABLE, message_of, variant_of, why_not_applicable
 
 FILE: Final = "not-applicable.jsonl"
@@ -58,3 +59,22 @@ def write(folder: Path, found: Why, facts: Mapping[str, str]) -> None:
     ]
     if lines:
         (folder / FILE).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def read(folder: Path) -> list[tuple[str, str, Made]]:
+    """The variants that could not be judged in a run: each with the reason, and on what."""
+    file = folder / FILE
+    if not file.is_file():
+        return []
+    text = file.read_text(encoding="utf-8", errors="backslashreplace")
+    given = [json.loads(line) for line in text.split("\n") if line.endswith("}")]
+    return [
+        (
+            str(each["scenario"]),
+            str(each["reason"]),
+            made_of(
+                ("machine", fact, str(each[fact])) for fact in ("distro", "podman") if fact in each
+            ),
+        )
+        for each in given
+    ]

@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.errors import HarnessError
 
 OBSERVATIONS = "observations.jsonl"
-TRACES = ("progress.jsonl", "tests.jsonl", "claims.json")
+TRACES = ("progress.jsonl", "tests.jsonl", "claims.json", "not-applicable.jsonl")
 """What a run that deployed nothing may have left."""
 REMEDY = "name the folder of a run that deployed something; `make run` makes one"
 
@@ -39,19 +39,20 @@ def find(folders: Iterable[Path]) -> Found:
     below it, such as `latest`, are another name for what is found anyway.
 
     Raises:
-        RunsError: one of the folders is missing, or holds no observations.
+        RunsError: one of the folders is missing or holds no run, or nothing was observed in any.
     """
     runs: dict[Path, Path] = {}
     empty: dict[Path, Path] = {}
+    nothing = ""
     for folder in folders:
-        if not folder.is_dir():
-            raise RunsError(f"{folder} is missing" if not folder.exists() else _no(folder), REMEDY)
-        below = list(_below(folder))
-        observed = [run for run in below if _is_observed(run)]
-        if not observed:
-            raise RunsError(_no(folder), REMEDY)
+        below = list(_below(folder)) if folder.is_dir() else []
+        if not below:
+            raise RunsError(_no(folder) if folder.exists() else f"{folder} is missing", REMEDY)
         for run in below:
             (runs if _is_observed(run) else empty).setdefault(run.resolve(), run)
+        nothing = nothing or _no(folder)
+    if not runs:
+        raise RunsError(nothing or "no folder of a run is named", REMEDY)
     return Found([*runs.values()], [*empty.values()])
 
 

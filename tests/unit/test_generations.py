@@ -122,6 +122,7 @@ def test_what_observed_nothing_is_told_apart(tmp_path: Path) -> None:
     skipped.mkdir()
     (skipped / "tests.jsonl").write_text("{}\n", encoding="utf-8")
     (tmp_path / "other").mkdir()
+    assert list(find([seen, empty, skipped]).runs) == [seen]
     found = find([tmp_path])
     assert (list(found.runs), list(found.empty)) == ([seen], [empty, skipped])
 

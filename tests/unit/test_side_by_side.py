@@ -302,6 +302,32 @@ def test_variants_that_are_applicable_nowhere_are_named(tmp_path: Path) -> None:
     assert "it needs selinux" in as_html(made)
 
 
+def record_of(run: Path, scenario: str, reason: str, **made_of: str) -> None:
+    run.mkdir(parents=True)
+    line = {"scenario": scenario, "reason": reason, **made_of}
+    (run / "not-applicable.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
+
+
+def test_a_cell_in_which_nothing_is_applicable_tells_its_generation(tmp_path: Path) -> None:
+    night = four_generations(tmp_path)
+    what = {name: DEBIAN_13[name] for name in ("distro", "podman")}
+    record_of(night / "idle" / "run", "pasta_quadlet-permit_new", "no SELinux", **what)
+    record_of(night / "old" / "run", "rootful-permit_unset", "too old", distro="debian-11")
+    made = report_of([night], None)
+    assert made.generations[0].name == (
+        "unknown kind of machine, debian-11, podman of unknown version"
+    )
+    assert made.generations[0].skipped == {"rootful-permit_unset": "too old"}
+    assert made.generations[2].skipped == {"pasta_quadlet-permit_new": "no SELinux"}
+    assert ("not applicable", "too old") in {
+        (each.what, each.why) for each in block(made, "relay", "rootful-permit_unset").absent
+    }
+    assert [each.what for each in made.never_deployed] == ["pasta_quadlet-permit_new"]
+    page = as_html(made)
+    assert "too old" in page
+    assert "no SELinux" in page
+
+
 def test_command_takes_a_folder_of_cells(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

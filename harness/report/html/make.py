@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.observations import Observation
+from harness.report import not_applicable
+from harness.report.generations import Made
 from harness.report.html import matrices, verdicts
 from harness.report.html.deployment import Deployment
 from harness.report.html.differences import differences
@@ -14,10 +16,10 @@ from harness.report.html.facts import Deployed, read
 from harness.report.html.ledgers import ledgers
 from harness.report.html.matrices import Cell, Matrix
 from harness.report.html.model import Picture, Report
-from harness.report.html.side_by_side import Generation, blocks, generations
+from harness.report.html.side_by_side import Generation, Skipped, blocks, generations
 from harness.report.html.timeline import timelines
 from harness.report.html.verdicts import Judged
-from harness.report.runs import find, name_of
+from harness.report.runs import Found, find, name_of
 from harness.report.stability import Stability, stability_of
 
 NAME = re.compile(r"[\w-]+(\.\d+)?")
@@ -39,7 +41,7 @@ def report_of(folders: Sequence[Path], claims_file: Path | None) -> Report:
     observed = read(runs)
     said = verdicts.read(runs)
     by_deployment = _by_deployment(said)
-    side_by_side = generations(observed, _skipped(said))
+    side_by_side = generations(observed, _skipped(found, said))
     reach, relay = matrices.reachability(observed), matrices.relaying(observed)
     cells: dict[int, dict[str, Sequence[Cell]]] = {id(each): {} for each in observed}
     for matrix in (reach, relay):
@@ -91,12 +93,18 @@ def _told_apart(among: Sequence[Generation]) -> dict[int, str]:
     return said
 
 
-def _skipped(said: Mapping[str, Sequence[Judged]]) -> dict[str, dict[str, str]]:
-    """Run → scenario variant → why it is not applicable there."""
-    return {
-        run: {test.scenario: test.not_applicable for test in tests if test.not_applicable}
+def _skipped(found: Found, said: Mapping[str, Sequence[Judged]]) -> Skipped:
+    """What was not applicable, by the tests' record or a record of its own."""
+    by_tests = [
+        (run, test.scenario, test.not_applicable, Made())
         for run, tests in said.items()
-    }
+        for test in tests
+        if test.not_applicable
+    ]
+    every = [*found.runs, *found.empty]
+    return by_tests + [
+        (name_of(run, every), *each) for run in every for each in not_applicable.read(run)
+    ]
 
 
 def _files(run: Path, deployment: str) -> list[str]:

@@ -7,7 +7,7 @@ repetitions: that one of them saw something else is said, and neither of them hi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.report.generations import Made, names, settled
@@ -49,33 +49,46 @@ class Generation:
         return found
 
 
-def generations(
-    deployed: Sequence[Deployed], skipped: Mapping[str, Mapping[str, str]]
-) -> list[Generation]:
+Skipped = Sequence[tuple[str, str, str, Made]]
+"""Variants that were not applicable: the run, the scenario variant, why, and on what, if known."""
+
+
+def generations(deployed: Sequence[Deployed], skipped: Skipped) -> list[Generation]:
     """The generations of some deployments, in the order of their names.
 
     Args:
         deployed: of all runs.
-        skipped: run → scenario variant → why it is not applicable there.
+        skipped: what was not applicable in these runs, or in others that deployed nothing at all.
     """
     made = settled([each.run for each in deployed], [each.made for each in deployed])
     by_made: dict[Made, list[Deployed]] = {}
     for each, of in zip(deployed, made, strict=True):
         by_made.setdefault(of, []).append(each)
-    ordered = sorted(by_made, key=lambda each: each.order)
+    why: dict[Made, dict[str, str]] = {}
+    for run, scenario, reason, on in skipped:
+        of_run = [each for each, some in by_made.items() if run in {one.run for one in some}]
+        alike = [each for each in by_made if each.is_like(on)]
+        for each_made in of_run or alike or [_filled(on, by_made)]:
+            why.setdefault(each_made, {})[scenario] = reason
+    ordered = sorted(by_made.keys() | why.keys(), key=lambda each: each.order)
     found = []
     for number, (each_made, name) in enumerate(zip(ordered, names(ordered), strict=True), 1):
-        of_it = by_made[each_made]
-        runs = {each.run for each in of_it}
-        deployed_ones = {each.scenario for each in of_it}
-        not_applicable = {
-            scenario: why
-            for run in sorted(runs & skipped.keys())
-            for scenario, why in skipped[run].items()
-            if scenario not in deployed_ones
-        }
-        found.append(Generation(number, name, each_made, of_it, not_applicable))
+        of_it = by_made.get(each_made, [])
+        seen = {each.scenario for each in of_it}
+        reasons = {s: reason for s, reason in why.get(each_made, {}).items() if s not in seen}
+        found.append(Generation(number, name, each_made, of_it, reasons))
     return found
+
+
+def _filled(on: Made, others: Iterable[Made]) -> Made:
+    """A generation that deployed nothing, with what is the same in all others."""
+    known = [*others]
+    kinds, images = {each.kind for each in known}, {each.image for each in known}
+    return replace(
+        on,
+        kind=on.kind or (kinds.pop() if len(kinds) == 1 else ""),
+        image=on.image or (images.pop() if len(images) == 1 else ""),
+    )
 
 
 @dataclass(frozen=True, slots=True)
