@@ -41,6 +41,13 @@ def test_what_was_not_observed_is_as_in_the_rest_of_the_run_if_that_is_of_one_mi
     ]
 
 
+def test_what_is_known_of_a_generation_must_all_be_so() -> None:
+    assert DEBIAN_13.is_like(Made("", "debian-13", "5.4.2"))
+    assert DEBIAN_13.is_like(Made("", "debian-13"))
+    assert not DEBIAN_13.is_like(Made("", "debian-13", "5.8.0"))
+    assert not DEBIAN_13.is_like(Made())
+
+
 def test_names_say_what_differs_and_no_more() -> None:
     assert names([DEBIAN_12, DEBIAN_13]) == ["debian-12, podman 4.3.1", "debian-13, podman 5.4.2"]
     newer = Made("nspawn", "debian-13", "5.8.0", "stand-in abc")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from harness.observations import Observations
-from harness.report.terminal import print_summary
+from harness.report.terminal import finding, print_summary
 
 
 def summary(run: Path) -> str:
@@ -141,6 +142,20 @@ def test_only_a_deployment_that_failed_did_not_come_up(tmp_path: Path) -> None:
     assert "nowhere (of 4)" in summary(tmp_path)
     seen.record("deployment", "start", "failed", why="port 25: permission denied")
     assert "did not come up" in summary(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("noted", "style"),
+    [({}, "yellow"), ({"fails": None}, "bold red"), ({"fails": "no such volume"}, "green")],
+)
+def test_colour_of_what_did_not_come_up_is_by_what_is_expected(
+    noted: dict[str, Any], style: str
+) -> None:
+    facts = [
+        {"kind": "scenario", "evidence": {"checks": "start", **noted}},
+        {"kind": "deployment", "outcome": "failed", "evidence": {}},
+    ]
+    assert finding(facts).style == style
 
 
 def test_lines_without_client_addresses_have_the_room_of_those_columns(tmp_path: Path) -> None:

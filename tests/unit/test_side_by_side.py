@@ -126,7 +126,9 @@ def test_what_was_never_run_says_so(made: Report) -> None:
         ("not applicable", [1]),
         ("not run", [4]),
     ]
-    assert "vagrant, fedora-44, podman 5.8.1: not run" in as_html(made)
+    page = as_html(made)
+    assert "vagrant, fedora-44, podman 5.8.1: not run" in page
+    assert "not run in vagrant, fedora-44, podman 5.8.1" in page
 
 
 def test_what_did_not_come_up_differs_from_what_did(made: Report) -> None:
