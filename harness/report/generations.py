@@ -63,7 +63,9 @@ def made_of(seen: Iterable[tuple[str, str, str]]) -> Made:
     known = {(kind, subject): outcome for kind, subject, outcome in seen if outcome != "error"}
     return Made(
         known.get(("machine", "kind"), UNKNOWN),
-        known.get(("machine", "distro")) or known.get(("machine", "distribution"), UNKNOWN),
+        # As `--distro` names it, also where a record only has what the system calls itself.
+        known.get(("machine", "distro"))
+        or known.get(("machine", "distribution"), UNKNOWN).replace(" ", "-"),
         known.get(("machine", "podman"), UNKNOWN).removeprefix("podman version "),
         known.get(("mail server", "image"), UNKNOWN).partition(" (")[0],
     )
