@@ -212,7 +212,7 @@ def test_a_generation_without_the_variant_has_no_value(made: Report) -> None:
                 assert (row.values[0].text, row.values[0].rank) == ("not run", None)
 
 
-def test_overview_counts_what_most_others_do_not_see(made: Report) -> None:
+def test_overview_counts_what_others_do_not_see(made: Report) -> None:
     strips = {strip.name: dict(strip.states) for strip in made.overview.strips}
     assert strips[NAMES[3]]["rootful-permit_unset"] == "odd"
     assert strips[NAMES[0]]["rootful-permit_unset"] == "most"
@@ -221,8 +221,8 @@ def test_overview_counts_what_most_others_do_not_see(made: Report) -> None:
     assert strips[NAMES[1]]["pasta_quadlet-permit_unset"] == "alike"
     # Whom the server takes its clients for is in no picture.
     assert not block(made, "relay", "compose-permit_unset").is_different
-    assert strips[NAMES[0]]["compose-permit_unset"] == "most"
-    assert strips[NAMES[2]]["compose-permit_unset"] == "odd"
+    # Two and two of them: nobody is like most.
+    assert {strips[name]["compose-permit_unset"] for name in NAMES} == {"odd"}
     assert [card.open for card in made.overview.cards] == [0, 1, 0, 0]
 
 

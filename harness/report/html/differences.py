@@ -17,6 +17,7 @@ from harness.report.terminal import grouped, named
 TITLES: Mapping[Group, str] = {
     Group.OPENED: "Strangers can relay in some only",
     Group.UNCLEAR: "Inconclusive in some only",
+    Group.UNSTEADY: "Repetitions disagree",
     Group.START: "Comes up in some only",
     Group.ADDRESS: "Client addresses",
 }

@@ -11,8 +11,8 @@ from harness.report.html.differences import Section
 from harness.report.html.side_by_side import Block, Generation, absent
 
 WORDS: Mapping[str, str] = {
-    "odd": "unlike most generations",
-    "most": "like most generations, unlike some",
+    "odd": "unlike others",
+    "most": "like most others, unlike some",
     "alike": "alike wherever it was run",
     "na": "not applicable",
     "none": "not run",
@@ -26,7 +26,7 @@ class Card:
 
     Attributes:
         generation: which.
-        differs: variants that it sees unlike most others.
+        differs: variants that it sees unlike others; not those that it sees as most do.
         open: deployments with strangers' mail relayed although nobody expects that.
         failing: tests that failed.
         not_run: variants that others deployed.
@@ -119,20 +119,35 @@ def overview(
 
 
 def _odd(blocks: Iterable[Block], sections: Iterable[Section]) -> dict[str, set[int]]:
-    """Each variant that generations differ about → the numbers of those unlike most of them."""
+    """Each variant that generations differ about → the numbers of those not like most of them.
+
+    Where as many see one thing as another, nobody is like most.
+    """
     odd: dict[str, set[int]] = {}
     for block in blocks:
         if block.is_different and block.seen > 1:
-            most = max(block.lines, key=lambda line: len(line.shares))
-            alike = {share.generation.number for share in most.shares if not share.is_flaky}
             every = {share.generation.number for line in block.lines for share in line.shares}
-            odd.setdefault(block.scenario, set()).update(every - alike)
+            steady = [
+                {share.generation.number for share in line.shares if not share.is_flaky}
+                for line in block.lines
+            ]
+            odd.setdefault(block.scenario, set()).update(every - _most(steady))
     for section in sections:
         for row in section.rows:
-            numbers = {number for number, value in enumerate(row.values, 1) if value.rank}
+            alike: dict[int, set[int]] = {}
+            for number, value in enumerate(row.values, 1):
+                if value.rank is not None:
+                    alike.setdefault(value.rank, set()).add(number)
             for scenario in row.scenarios:
-                odd.setdefault(scenario, set()).update(numbers)
+                of_all = set().union(*alike.values())
+                odd.setdefault(scenario, set()).update(of_all - _most([*alike.values()]))
     return odd
+
+
+def _most(alike: Sequence[set[int]]) -> set[int]:
+    """The largest of some sets; none where there are two of that size."""
+    first, *others = sorted(alike, key=len, reverse=True)
+    return set() if others and len(others[0]) == len(first) else first
 
 
 def _state(scenario: str, generation: Generation, odd: Mapping[str, set[int]]) -> str:
