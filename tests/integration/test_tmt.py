@@ -31,6 +31,28 @@ WITHIN = 600.0
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 ARCHIVE = "/var/tmp/image.tar"
 
+APT_FILE = """set -e
+mkdir -p /root/package/DEBIAN /root/package/usr/bin
+cd /root/package
+cat > usr/bin/apt-file <<'END'
+#!/bin/sh
+[ "$1" != search ] || dpkg -S "$3" | cut -d: -f1
+END
+chmod +x usr/bin/apt-file
+cat > DEBIAN/control <<'END'
+Package: apt-file
+Version: 99
+Architecture: all
+Maintainer: nobody
+Description: answers from what is installed
+END
+dpkg-deb --build . ../package.deb
+dpkg -i ../package.deb
+rm -r ../package ../package.deb
+"""
+"""tmt asks apt-file which package has flock. Its lists are 50 MB, which apt then fetches beside its
+own, and not all mirrors have them. This one knows what is installed, as flock is."""
+
 
 @pytest.fixture(scope="module")
 def guest(
@@ -58,6 +80,7 @@ def guest(
             machine.succeed(
                 f"echo 'Acquire::http::Proxy \"{proxy}\";' > /etc/apt/apt.conf.d/90proxy"
             )
+            machine.succeed(APT_FILE)
             yield host, proxy
 
 

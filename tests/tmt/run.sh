@@ -6,7 +6,7 @@ cd /opt/dms-harness || exit 2
 export DMS_HARNESS_CACHE=/var/tmp/dms-harness
 
 .venv/bin/pytest --machine ssh:root@localhost --i-know-this-changes-the-host \
-    --mailserver /var/tmp/dms-harness-image/*.tar -k "$K" -v \
+    --mailserver "$(realpath /var/tmp/dms-harness-image/*)" -k "$K" -v \
     --runs="$TMT_TEST_DATA/runs" --junitxml="$TMT_TEST_DATA/junit.xml"
 status=$?
 .venv/bin/python -m harness.report.tmt $status "$TMT_TEST_DATA"
