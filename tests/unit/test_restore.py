@@ -187,3 +187,45 @@ def test_what_is_gone_already_cannot_be_named_and_need_not_be(
 ) -> None:
     before = Podman(images=["aaa docker.io/mailserver/docker-mailserver:latest"])
     assert asked_of(restore, monkeypatch, before, Podman()) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "then", "after"),
+    [(True, True, True), (False, True, False), (False, False, False), (True, False, False)],
+)
+def test_a_folder_for_network_namespaces_stays_where_it_was(
+    restore: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    before: bool,
+    then: bool,
+    after: bool,
+) -> None:
+    """Such as where the host is the computer that the run is on, whose keeper makes it."""
+    folder = tmp_path / "netns"
+    monkeypatch.setattr(restore, "NETNS", folder)
+    monkeypatch.setattr(restore, "RUNTIME", ())
+    monkeypatch.setattr(restore, "podman", lambda *words: [])
+    if before:
+        folder.mkdir()
+    kept = restore.keep_runtime()
+    if then:
+        folder.mkdir(exist_ok=True)
+    elif before:
+        folder.rmdir()
+    assert restore.put_back_runtime(kept) == []
+    assert folder.exists() == after
+
+
+def test_a_namespace_that_somebody_made_meanwhile_stays(
+    restore: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "netns"
+    monkeypatch.setattr(restore, "NETNS", folder)
+    monkeypatch.setattr(restore, "RUNTIME", ())
+    monkeypatch.setattr(restore, "podman", lambda *words: [])
+    kept = restore.keep_runtime()
+    folder.mkdir()
+    (folder / "somebody's").touch()
+    assert restore.put_back_runtime(kept) == []
+    assert folder.exists()

@@ -33,6 +33,8 @@ PLACES = ("/root", "/srv")
 IPAM = Path("/run/containers/networks/ipam.db")
 RUNTIME = ("crun", "runc", "libpod", "netavark")
 """Folders in /run that root's first container makes."""
+NETNS = Path("/run/netns")
+"""What the first named network namespace makes; a host may have it, with nothing in it."""
 ZONE = ("services", "ports", "protocols", "forward-ports", "rich-rules")
 """What firewalld lists of a zone."""
 WITHIN = 120
@@ -313,23 +315,24 @@ def put_back_mounts(kept: list[str]) -> list[str]:
     for place in keep_mounts():
         if place in kept:
             continue
-        if place.endswith("/storage/overlay") or (place == "/run/netns" and not os.listdir(place)):
+        if place.endswith("/storage/overlay") or (place == str(NETNS) and not os.listdir(place)):
             wrong.append(do("umount", place))
-    if "/run/netns" not in kept and Path("/run/netns").is_dir() and not os.listdir("/run/netns"):
-        Path("/run/netns").rmdir()
     return wrong
 
 
 def keep_runtime() -> list[str]:
-    """What there is in /run of podman's and of its helpers."""
-    return [name for name in RUNTIME if Path("/run", name).exists()]
+    """What there is in /run of podman's, of its helpers, and of ip's."""
+    there = [name for name in RUNTIME if Path("/run", name).exists()]
+    return [*there, NETNS.name] if NETNS.exists() else there
 
 
 def put_back_runtime(kept: list[str]) -> list[str]:
     """Remove what is new, where root has no containers that it could be about."""
+    if NETNS.name not in kept and NETNS.is_dir() and not os.listdir(NETNS):
+        NETNS.rmdir()
     if podman("ps", "--all", "--format", "{{.ID}}"):
         return []
-    new = [name for name in keep_runtime() if name not in kept]
+    new = [name for name in RUNTIME if Path("/run", name).exists() and name not in kept]
     return [do("rm", "-rf", "--one-file-system", f"/run/{name}") for name in new]
 
 

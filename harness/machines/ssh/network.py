@@ -18,8 +18,9 @@ from harness.vantage import Family
 LINK: Final = "dms0"
 """The host's end of the link."""
 NAMESPACE: Final = "dms-outside"
-RUN: Final = "/run/dms-harness"
-"""What the run has on the host: keys and sockets. Nothing of it survives a reboot."""
+RUN: Final = "/run/dms-harness-host"
+"""What the run has on the host: keys and sockets. Nothing of it survives a reboot. Not the keeper's
+folder: the host may be this very computer."""
 RELAY: Final = f"{RUN}/outside.sock"
 DROP_IN: Final = "/etc/containers/containers.conf.d/90-dms-harness.conf"
 
