@@ -96,8 +96,8 @@ def why_not(needs: Mapping[str, str], facts: Mapping[str, str]) -> str:
         if fact not in facts or fits(wanted, facts[fact]):
             continue
         if wanted == YES:
-            made_by = f" in {facts['podman']}" if facts.get("podman") else ""
-            lacking.append(f"there is no {fact}{made_by}")
+            said = facts[fact] if facts[fact] not in ("no", "") else facts.get("podman", "")
+            lacking.append(f"no {fact}" + (f": {said}" if said else ""))
         else:
             lacking.append(f"{fact} is {facts[fact] or 'not there'}, and it needs {wanted}")
     return "; ".join(lacking)

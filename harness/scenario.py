@@ -123,7 +123,8 @@ class Scenario:
         """What a machine must have, as `harness.needs.why_not` takes it."""
         of_launcher = NEEDED_BY_LAUNCHER.get(self.table.launcher, {})
         of_network = NEEDED_BY_NETWORK.get(self.table.network, {})
-        return {**of_launcher, **of_network, **self.table.needs, **self.settings.needs}
+        of_user = {"rootful containers": YES} if self.table.user == "root" else {}
+        return {**of_user, **of_launcher, **of_network, **self.table.needs, **self.settings.needs}
 
     @property
     def prepare(self) -> tuple[Step, ...]:

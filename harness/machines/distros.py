@@ -53,11 +53,11 @@ DEBIAN_12: Final = Distro(
     "debian-12",
     "bookworm",
     more={
-        "fuse-overlayfs": "its podman asks for rootless overlay before it is in its user namespace,"
-        " finds none without this program, and falls back to vfs, which copies whole images; who"
-        " installs podman with what it recommends has it"
+        "runc": "its crun raises the limit of locked memory before it starts a container of root's,"
+        " and gives up on a computer that does not let it (no CAP_SYS_RESOURCE); runc goes on"
     },
-    about="podman 4.3: no Quadlet, no pasta; slirp4netns is the default; docker-compose 1.29",
+    about="podman 4.3: no Quadlet, no pasta; slirp4netns is the default, and vfs for a user's"
+    " storage; docker-compose 1.29",
 )
 DEBIAN_13: Final = Distro(
     "debian-13", "trixie", about="podman 5.4; pasta is the default; docker-compose 2.26"

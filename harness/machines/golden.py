@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from harness import cache
@@ -24,13 +25,16 @@ from harness.machines.distros import DEFAULT, Distro
 from harness.machines.nspawn import NspawnMachine
 from harness.machines.rootfs import GUEST, PACKAGES, ensure_rootfs, rootfs_name
 from harness.machines.shell import Login
-from harness.machines.stock import FACTS, FEATURES, USUAL, Network, made_of
+from harness.machines.stock import FACTS, FEATURES, ROOTFUL, USUAL, Network, made_of
 from harness.mailserver.image import Image, Say
+from harness.needs import YES
 
 USER: Final = "mailop"
 """Who runs rootless containers: uid 1000 on a fresh host."""
 PROVISIONED_WITHIN: Final = 1200.0
 """Seconds for a fresh host to get its packages, from a mirror that may be far away."""
+RUNTIME: Final = "/etc/containers/containers.conf.d/runtime.conf"
+"""What says which program starts containers, where that is not podman's own choice."""
 FREE_BYTES: Final = 6 << 30
 """What building everything takes at its peak, about three times what stays."""
 
@@ -147,6 +151,7 @@ def _build(keeper: Keeper, image: Image, say: Say, distro: Distro) -> Golden:
         say("machine: provisioning")
         provision(machine, say)
         image.load(machine, say)
+        settle_runtime(machine, say)
         facts = made_of(machine)
         say("machine: shutting down")
         machine.halt()
@@ -162,6 +167,22 @@ def _finished(keeper: Keeper, name: str, login: Login, facts: Mapping[str, str])
     # Those of the kernel are not the golden's: it is another one where the computer boots another.
     known = {**facts, **of_shared_kernel()}
     return Golden(keeper, name, Login(login.private_key, facts["host_key"]), known)
+
+
+def settle_runtime(machine: BaseMachine, say: Say) -> None:
+    """See that containers of root's start; with another program than the usual one if need be.
+
+    Nothing where neither does: that is among the machine's facts.
+    """
+    why = machine.run(ROOTFUL).stdout.strip()
+    if why == YES or machine.run("command -v runc").status != 0:
+        return
+    machine.succeed(f"mkdir -p {Path(RUNTIME).parent}")
+    machine.write_file(RUNTIME, '[engine]\nruntime = "runc"\n')
+    if machine.run(ROOTFUL).stdout.strip() == YES:
+        say(f"machine: root's containers are started by runc here: {why}")
+    else:
+        machine.succeed(f"rm {RUNTIME}")
 
 
 def provision(machine: BaseMachine, say: Say) -> None:

@@ -11,6 +11,12 @@ from harness.machines.base import BaseMachine
 from harness.mailserver.image import NAME
 from harness.vantage import Family
 
+ROOTFUL: Final = (
+    f"said=$(podman run --rm --network none --entrypoint true {NAME} 2>&1)"
+    ' && echo yes || printf "%s\\n" "$said" | tail -n 1'
+)
+"""Whether podman starts a container of root's: `yes`, or why not."""
+
 FACTS: Final[Mapping[str, str]] = {
     "distribution": '. /etc/os-release && echo "$ID ${VERSION_ID-$VERSION_CODENAME}"',
     # As `--distro` and `--vagrant-box` name the ones that there are.
@@ -25,7 +31,9 @@ FACTS: Final[Mapping[str, str]] = {
     # Where Debian has it, and where Fedora does.
     "netavark": "PATH=/usr/lib/podman:/usr/libexec/podman netavark --version",
     "compose": "docker-compose version --short",
-    "podman-compose": "podman-compose --version 2>/dev/null | sed -n 's/^podman-compose v.* //p'",
+    # The one of Debian 12 calls itself a composer.
+    "podman-compose": "podman-compose --version 2>/dev/null"
+    " | sed -n 's/^podman-composer\\? v.* //p'",
     "firewalld": "firewall-offline-cmd --version",
     # Which podman turns `.container` files into units; without it they are just files.
     "quadlet": "test -x /usr/lib/systemd/system-generators/podman-system-generator"
@@ -33,6 +41,8 @@ FACTS: Final[Mapping[str, str]] = {
     # A setting's name is among the words of a program that knows it.
     "rootless_port_forwarder": 'grep -qa rootless_port_forwarder "$(command -v podman)"'
     " && echo yes || echo no",
+    "rootful containers": ROOTFUL,
+    "oci runtime": "podman info --format '{{.Host.OCIRuntime.Name}}'",
     "network backend": "podman info --format '{{.Host.NetworkBackend}}'",
     "image": f"podman image inspect --format '{{{{.Id}}}}' {NAME}",
     # What docker-mailserver's own recipe, and whoever keeps to it, notes of its release.

@@ -128,7 +128,7 @@ def test_what_the_launcher_and_the_network_need_nobody_has_to_say(facts: dict[st
         needed = {each.table.launcher, f"{each.table.network} network"} & lacking
         reason = why_not(each.needs, facts)
         for name in needed:
-            assert f"there is no {name} in {facts['podman']}" in reason, each.id
+            assert f"no {name}: {facts['podman']}" in reason, each.id
         if needed or not each.settings.needs:
             assert bool(needed) is bool(reason), each.id
 

@@ -10,8 +10,8 @@ from typing import Any
 from harness.report import not_applicable
 from harness.report.marks import NOT_APPLICABLE
 
-NO_PASTA = "there is no pasta network in podman version 4.3.1"
-NO_QUADLET = "there is no quadlet in podman version 4.3.1"
+NO_PASTA = "no pasta network: podman version 4.3.1"
+NO_QUADLET = "no quadlet: podman version 4.3.1"
 
 
 def reporter(*skipped: tuple[str, str]) -> Any:
