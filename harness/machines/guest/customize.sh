@@ -20,6 +20,14 @@ ExecStart=
 ExecStart=/usr/lib/systemd/systemd-sysctl --prefix=/net
 UNIT
 
+# Its network is there before it boots. On a host, what brings it up waits for the firewall, and
+# what waits for the network so does too: containers that start before lose rules that it flushes.
+install -d "$1/etc/systemd/system/network-online.target.d"
+cat > "$1/etc/systemd/system/network-online.target.d/after-the-firewall.conf" <<'UNIT'
+[Unit]
+After=network-pre.target
+UNIT
+
 # mmdebstrap copies these two from the computer that it runs on.
 rm -f "$1/etc/hostname" "$1/etc/resolv.conf"
 
