@@ -6,18 +6,21 @@ import dataclasses
 import os
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from harness import doctor
 from harness.errors import HostError
-from harness.machines import choice, distros, rootfs
+from harness.machines import choice, distros, golden, rootfs
 from harness.machines.choice import choose_machine
 from harness.machines.distros import DEBIAN_12, DEBIAN_13, DEBIAN_FORKY, DEFAULT, find
+from harness.machines.execution import Completed
+from harness.machines.golden import RUNTIME
 from harness.machines.options import MachineOptions, words_of
 from harness.machines.rootfs import PACKAGES, rootfs_name
 from harness.machines.shell import Login
+from harness.machines.stock import ROOTFUL
 from harness.machines.vagrant import requirements
 
 
@@ -169,3 +172,48 @@ def test_an_own_one_gets_the_packages_and_no_more(login: Login, own: Path) -> No
     inside = words[words.index("systemd-nspawn") :]
     assert "--directory={target}" in inside
     assert inside[-4:] == ["-", "-", PACKAGES.read_text(), "packages"]
+
+
+class Starts:
+    """A machine whose root's containers are started by some programs only."""
+
+    def __init__(self, *able: str, there: tuple[str, ...]) -> None:
+        self.able, self.there = able, there
+        self.files: dict[str, str] = {}
+
+    def run(self, command: str) -> Completed:
+        """Answers the two questions that are asked."""
+        if command == "command -v runc":
+            return Completed(command, "", "", 0 if "runc" in self.there else 1, 0.0)
+        assert command == ROOTFUL
+        usual = 'runtime = "runc"' not in self.files.get(RUNTIME, "")
+        works = ("crun" if usual else "runc") in self.able
+        return Completed(command, "yes\n" if works else "Error: setrlimit\n", "", 0, 0.0)
+
+    def succeed(self, command: str) -> str:
+        """Removes the file, or makes its folder."""
+        if command == f"rm {RUNTIME}":
+            del self.files[RUNTIME]
+        return ""
+
+    def write_file(self, remote: str, content: str) -> None:
+        """Keeps it."""
+        self.files[remote] = content
+
+
+@pytest.mark.parametrize(
+    ("machine", "by_runc"),
+    [
+        (Starts("crun", "runc", there=("crun", "runc")), False),
+        (Starts("runc", there=("crun", "runc")), True),
+        (Starts("runc", there=("crun",)), False),
+        (Starts(there=("crun", "runc")), False),
+    ],
+    ids=["both do", "runc alone does", "runc is not there", "neither does"],
+)
+def test_another_runtime_is_taken_only_where_it_helps(machine: Starts, by_runc: bool) -> None:
+    said: list[str] = []
+    golden.settle_runtime(cast("Any", machine), said.append)
+    assert (RUNTIME in machine.files) is by_runc
+    assert bool(said) is by_runc
+    assert all("setrlimit" in line for line in said)
