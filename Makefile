@@ -72,7 +72,7 @@ generations: setup
 
 integration: setup
 	sh harness/setup.sh tmt
-	$(PYTEST) tests/integration -v
+	$(PYTEST) tests/integration -v -n $(CORES)
 
 # Not beside the others: an emulated machine takes a core, and some of them tell faults by time.
 vagrant: box

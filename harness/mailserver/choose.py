@@ -61,7 +61,8 @@ def choose(
     if option and path.is_dir():
         return Checkout(folder, path)
     if path.is_file():
-        return ArchiveFile(path.absolute())
+        # What copies it to a machine would copy a link as such.
+        return ArchiveFile(path.resolve())
     if option.startswith(("/", "./", "../", "~")) or path.suffix in (".tar", ".tgz", ".gz"):
         raise HostError(f"--mailserver {option}: no such folder or archive", f"it takes {FORMS}")
     if "/" in option:

@@ -269,6 +269,15 @@ def test_docker_archive_is_identified_by_its_configuration(tmp_path, mode):
     assert str(image.label) == f"archive some.tar {identifier[:12]} (asked for)"
 
 
+def test_archive_behind_a_link_is_taken_itself(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "some.tar", docker_files("one"))
+    link = tmp_path / "image.tar"
+    link.symlink_to(path)
+    image = choose(str(link), tmp_path)
+    assert isinstance(image, ArchiveFile)
+    assert image.path == path
+
+
 def test_oci_archive_is_identified_by_its_configuration(tmp_path, monkeypatch):
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     files, identifier = oci_files()
