@@ -179,8 +179,7 @@ class Room:
         is_over: Callable[[], bool],
     ) -> bool:
         """See `Place.wait`."""
-        has_told = False
-        began = time.monotonic()
+        has_told, began = False, time.monotonic()
         with self._changed:
             while place in self._queue:
                 why: str | None = ""

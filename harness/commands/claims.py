@@ -13,8 +13,8 @@ JSON = {
     "machine": "fact: what it was on the machines",
     "images": "the mail servers' images",
     "variants": "how many scenario variants were deployed",
-    "infrastructure": "for each run: `errors`, `tests_not_tried` (null where not recorded), and"
-    " `machines_made_anew`: they are in no verdict",
+    "infrastructure": "for each run: `run`, `errors`, `tests_not_tried` (null where not recorded),"
+    " and `machines_made_anew`: they are in no verdict",
     "counts": "verdict: how many of the claims below have it",
     "claims": "all, or those of `--id`: `id`, `verdict`, `quote`, `section`, `test`, `depends`,"
     " `needs` (what no machine had), `on_stand_in`, `cases_run`, `cases`, `correction`",
@@ -45,8 +45,11 @@ def run(args: argparse.Namespace) -> int:
     console = Console()
     if args.json:
         from harness.report.infrastructure import of_run
+        from harness.report.runs import find
 
-        wrong = [of_run(each).as_object() for each in args.runs]
+        # Of a folder that holds many runs, each of them.
+        runs = find(args.runs).runs
+        wrong = [{"run": str(each), **of_run(each).as_object()} for each in runs]
         print(as_json(replace(ledger, verdicts=of), args.runs, wrong), end="")
     elif args.id:
         for each in of:

@@ -121,7 +121,7 @@ def write_and_sum_up(
         return ""
     ledger = ledger_of([run], file)
     (run / "claims.json").write_text(
-        as_json(ledger, [run], [infrastructure or {}]), encoding="utf-8"
+        as_json(ledger, [run], [{"run": str(run), **(infrastructure or {})}]), encoding="utf-8"
     )
     return f"claims of the guide: {ledger.counts}"
 

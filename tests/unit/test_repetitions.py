@@ -9,6 +9,7 @@ import pytest
 from generation_samples import DEBIAN_12, DEBIAN_13, Fact, as_if, not_applicable
 from report_samples import VANTAGES, deployed
 
+from harness.cli import main
 from harness.report.diff import Nights, compare_all
 from harness.report.diff_meaning import Group
 from harness.report.diff_run import load_generations
@@ -125,7 +126,9 @@ def test_variant_that_is_not_applicable_is_one_however_often_it_was_tried(
     assert generation.skipped == {"compose-other": "no IPv6"}
 
 
-def test_what_went_wrong_with_machines_is_told_of_each_run(once: Path, runs: Path) -> None:
+def test_what_went_wrong_with_machines_is_told_of_each_run(
+    once: Path, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     gone = {
         "nodeid": f"test_x.py::test_it[{CLOSED}]",
         "outcome": "error",
@@ -135,9 +138,9 @@ def test_what_went_wrong_with_machines_is_told_of_each_run(once: Path, runs: Pat
     found = compared(once, runs)
     unknown = {"errors": None, "tests_not_tried": None, "machines_made_anew": 0}
     known = {"errors": 1, "tests_not_tried": 1, "machines_made_anew": 0}
-    assert as_object(found)["b"]["infrastructure"] == [
-        {"run": str(runs / "first"), **unknown},
-        {"run": str(runs / "second"), **known},
-    ]
+    each = [{"run": str(runs / "first"), **unknown}, {"run": str(runs / "second"), **known}]
+    assert as_object(found)["b"]["infrastructure"] == each
+    assert main(["claims", "--json", str(runs)]) == 0
+    assert json.loads(capsys.readouterr().out)["infrastructure"] == each
     assert "second: 1 infrastructure error (1 test not tried" in as_markdown(found)
     assert "first: " not in as_markdown(found)
