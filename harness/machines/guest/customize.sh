@@ -28,6 +28,24 @@ cat > "$1/etc/systemd/system/network-online.target.d/after-the-firewall.conf" <<
 After=network-pre.target
 UNIT
 
+# systemd-nspawn mounts a boot id of the machine's own. A service in a mount namespace sees the
+# computer's: from systemd 258 on logind then takes all who log in for processes of another machine.
+if [ -e "$1/usr/lib/systemd/system/systemd-logind-varlink.socket" ]; then
+    install -d "$1/etc/systemd/system/systemd-logind.service.d"
+    cat > "$1/etc/systemd/system/systemd-logind.service.d/same-boot-id.conf" <<'UNIT'
+[Service]
+PrivateTmp=no
+ProtectClock=no
+ProtectControlGroups=no
+ProtectHome=no
+ProtectHostname=no
+ProtectKernelLogs=no
+ProtectKernelModules=no
+ProtectSystem=no
+ReadWritePaths=
+UNIT
+fi
+
 # mmdebstrap copies these two from the computer that it runs on.
 rm -f "$1/etc/hostname" "$1/etc/resolv.conf"
 
