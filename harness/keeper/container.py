@@ -28,7 +28,8 @@ PAYLOAD_WITHIN = 2.0
 """Seconds that systemd-nspawn is given to end after its machine was killed."""
 
 # What systemd, podman and crun in a machine need beyond systemd-nspawn's own choice.
-SYSTEM_CALLS = "@mount @keyring bpf"
+SYSTEM_CALLS = "@mount @keyring bpf open_by_handle_at"
+"""The last is how podman 5.8 finds the process again that it is to stop."""
 DEVICES = {"/dev/fuse": (10, 229), "/dev/net/tun": (10, 200)}
 """Device nodes that rootless containers need, with their numbers."""
 
