@@ -29,7 +29,8 @@ PAYLOAD_WITHIN = 2.0
 
 # What systemd, podman and crun in a machine need beyond systemd-nspawn's own choice.
 SYSTEM_CALLS = "@mount @keyring bpf open_by_handle_at"
-"""The last is how podman 5.8 finds the process again that it is to stop."""
+"""The last is how podman 5.8 finds the process again that it is to stop. It takes a capability that
+root of a machine has, who is ours, and no container of podman's is given."""
 DEVICES = {"/dev/fuse": (10, 229), "/dev/net/tun": (10, 200)}
 """Device nodes that rootless containers need, with their numbers."""
 
