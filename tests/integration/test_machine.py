@@ -216,14 +216,17 @@ def test_units_are_waited_for(machine: NspawnMachine) -> None:
     for user in users(machine):
         folder = "/etc/systemd/system" if user == "root" else "~/.config/systemd/user"
         systemctl = "systemctl" if user == "root" else "systemctl --user"
+        runtime = "/run" if user == "root" else "$XDG_RUNTIME_DIR"
         slow = unit(
-            "sleep 0.5; systemd-notify --ready; sleep 600", "Type=notify", "NotifyAccess=all"
+            "until [ -e %t/told ]; do sleep 0.1; done; systemd-notify --ready; sleep 600",
+            *("Type=notify", "NotifyAccess=all"),
         )
         machine.write_file(f"{folder}/slow.service", slow, user)
         machine.write_file(f"{folder}/broken.service", unit("echo told why; exit 4"), user)
         machine.succeed(f"{systemctl} daemon-reload", user)
         machine.succeed(f"{systemctl} start --no-block slow broken", user)
         assert machine.run(f"{systemctl} is-active slow", user).stdout == "activating\n"
+        machine.succeed(f"(sleep 0.5; touch {runtime}/told) >/dev/null 2>&1 &", user)
         machine.wait_for_unit("slow", user, within=20)
         with pytest.raises(CommandError, match=r"broken failed:\n(.*\n)*.*told why"):
             machine.wait_for_unit("broken", user)
