@@ -70,10 +70,12 @@ generations: setup
 	        -k '$(SHOWS)' || exit 1; \
 	done
 
+# At the end it would keep all cores but one waiting.
+LONGEST := tests/integration/test_tmt.py
 integration: setup
 	sh harness/setup.sh tmt
-	# What takes longest comes first: at the end it would keep one core waiting.
-	$(PYTEST) tests/integration/test_tmt.py tests/integration -v -n $(CORES) --no-loadscope-reorder
+	$(PYTEST) $(LONGEST) $(filter-out $(LONGEST),$(wildcard tests/integration/test_*.py)) -v \
+	    -n $(CORES) --no-loadscope-reorder
 
 # Not beside the others: an emulated machine takes a core, and some of them tell faults by time.
 vagrant: box
