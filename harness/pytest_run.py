@@ -259,6 +259,8 @@ class Run:
 
     def keeps(self, scenario: Scenario) -> bool:
         """Whether a scenario variant's deployment stays, as far as its tests have been run."""
+        if self._was_interrupted:
+            return False  # its fixture is torn down after that
         return self.keep is Keep.ALWAYS or (
             self.keep is Keep.FAILING and scenario.id in self._failed
         )

@@ -23,6 +23,7 @@ from harness.machines.choice import Choice
 from harness.machines.options import MachineOptions
 from harness.memory import MEMORY_PER_DEPLOYMENT, Room
 from harness.memory_locks import held
+from harness.pytest_run import Run
 from harness.scenario import Scenario
 from harness.scenario_file import load
 from harness.session import MEMORY, Session
@@ -140,6 +141,27 @@ def test_whoever_interrupts_keeps_nothing(scene: Scene) -> None:
     scene.session.keep_nothing()
     scene.session.close()
     assert (scene.first.fate, scene.left, scene.keeper.is_closed) == ("down", [], True)
+
+
+class _StoppedByOption(KeyboardInterrupt):
+    """As pytest and xdist raise it for `-x` and the like."""
+
+
+@pytest.mark.parametrize(
+    ("by", "keeps"),
+    [
+        (KeyboardInterrupt(), False),
+        (pytest.exit.Exception("enough"), False),
+        (_StoppedByOption(), True),
+    ],
+)
+def test_a_deployment_that_is_let_go_after_an_interruption_is_not_kept(
+    by: BaseException, keeps: bool
+) -> None:
+    run = Run(cast("Any", SimpleNamespace(getoption=lambda _: "always")))
+    assert run.keeps(FIRST)
+    run.pytest_keyboard_interrupt(cast("Any", SimpleNamespace(value=by)))
+    assert run.keeps(FIRST) is keeps
 
 
 def test_a_tear_down_that_fails_keeps_nothing(
