@@ -225,7 +225,9 @@ def test_units_are_waited_for(machine: NspawnMachine) -> None:
         machine.write_file(f"{folder}/broken.service", unit("echo told why; exit 4"), user)
         machine.succeed(f"{systemctl} daemon-reload", user)
         machine.succeed(f"{systemctl} start --no-block slow broken", user)
-        assert machine.run(f"{systemctl} is-active slow", user).stdout == "activating\n"
+        # It is "inactive" as long as nobody has begun with it.
+        begun = f'until [ "$({systemctl} is-active slow)" = activating ]; do sleep 0.1; done'
+        machine.succeed(begun, user, within=10)
         machine.succeed(f"(sleep 0.5; touch {runtime}/told) >/dev/null 2>&1 &", user)
         machine.wait_for_unit("slow", user, within=20)
         with pytest.raises(CommandError, match=r"broken failed:\n(.*\n)*.*told why"):
