@@ -230,6 +230,13 @@ def test_units_are_waited_for(machine: NspawnMachine) -> None:
         machine.succeed(begun, user, within=10)
         machine.succeed(f"(sleep 0.5; touch {runtime}/told) >/dev/null 2>&1 &", user)
         machine.wait_for_unit("slow", user, within=20)
+        # What a process wrote may come into the journal after word of its end.
+        machine.succeed(
+            f"until {systemctl.replace('systemctl', 'journalctl')} -q -u broken"
+            " | grep -q 'told why'; do sleep 0.1; done",
+            user,
+            within=10,
+        )
         with pytest.raises(CommandError, match=r"broken failed:\n(.*\n)*.*told why"):
             machine.wait_for_unit("broken", user)
         with pytest.raises(CommandError, match="never is not active after 0 s"):
