@@ -79,12 +79,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Begin again where pytest took the value of one of our options for a test's path."""
+    """Begin again where an option's value is taken for a test's path, by a worker as well."""
     given = config.invocation_params
     is_found = config.inipath is not None and given.dir.is_relative_to(config.rootpath)
-    if is_found or hasattr(config, "workerinput"):
+    distributed = getattr(config.option, "dist", "no") != "no"
+    if (is_found and not distributed) or hasattr(config, "workerinput"):
         return None
-    words = joined([str(arg) for arg in given.args], MAY_BE_PATHS)
+    words = joined([str(arg) for arg in given.args], MAY_BE_PATHS, will_exist=distributed)
     return None if words is None else pytest.main(words, given.plugins)
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 BARE = "--"
 
 
-def joined(words: Sequence[str], options: Container[str]) -> list[str] | None:
+def joined(
+    words: Sequence[str], options: Container[str], *, will_exist: bool = False
+) -> list[str] | None:
     """The same words with `--option=value` for each `--option value` that could be misunderstood.
 
     pytest looks for its configuration before it knows a plugin's options: a value that exists as a
@@ -18,6 +20,8 @@ def joined(words: Sequence[str], options: Container[str]) -> list[str] | None:
     Args:
         words: the arguments of pytest's command line.
         options: those that take a value.
+        will_exist: whether any value may be there as a file or folder once it is looked for, as
+            xdist's workers do, who get the same words when the run's folder has been made.
 
     Returns:
         The words to use instead, or None where nothing can be misunderstood.
@@ -26,7 +30,8 @@ def joined(words: Sequence[str], options: Container[str]) -> list[str] | None:
     given = list(words)
     while given and given[0] != BARE:
         word = given.pop(0)
-        if word in options and given and Path(given[0].partition("::")[0]).exists():
+        is_there = will_exist or (given and Path(given[0].partition("::")[0]).exists())
+        if word in options and given and is_there:
             word += f"={given.pop(0)}"
         told.append(word)
     told += given

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from terminal_support import environment, project, pytest_words, run
+from terminal_support import SCENARIOS, environment, project, pytest_words, run
 
 from harness.words import from_here, joined
 
@@ -110,11 +110,18 @@ def test_options_that_decide_what_is_tested_are_to_be_pasted(folder: Path) -> No
     assert test == f"tests/deployments/test_it.py::test_observed[{UNSET}-self_v4]"
 
 
-def test_folder_after_an_option_is_no_test(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
+def test_folder_after_an_option_is_no_test(
+    folder: Path, tmp_path: Path, workers: tuple[str, ...]
+) -> None:
+    """A worker gets the words when the folder is there, whether it was before or not."""
     runs = tmp_path.parent / f"{tmp_path.name}-runs"
-    runs.mkdir()
-    words = pytest_words(UNSET, "--runs", str(runs))
+    if not workers:
+        runs.mkdir()
+    words = pytest_words(UNSET, "--runs", str(runs), *workers)
     words.remove("--runs=runs")
+    words.remove(f"--scenarios={SCENARIOS}")  # found beside the configuration
+    (folder / "scenarios").symlink_to(SCENARIOS)
     done = subprocess.run(
         words,
         cwd=folder,
@@ -141,6 +148,9 @@ def test_only_an_option_of_ours_is_joined_with_what_is_there(tmp_path: Path) -> 
         ["--", "--runs", there],
     ):
         assert joined(words, options) is None
+    new = ["--runs", "/is/not/there"]
+    assert joined(new, options, will_exist=True) == ["--runs=/is/not/there"]
+    assert joined(["--runs"], options, will_exist=True) is None
 
 
 def test_ids_are_pathed_from_where_the_command_is_given() -> None:
