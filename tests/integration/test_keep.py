@@ -54,14 +54,6 @@ COMMAND_WITHIN = 30.0
 Begin = Callable[..., AbstractContextManager[Run]]
 
 
-@pytest.fixture(scope="module")
-def looker() -> Iterator[Keeper]:
-    """A keeper that lives beside the runs, and so does not sweep what they leave."""
-    keeper = Keeper(cache.folder(), "look")
-    yield keeper
-    assert keeper.close() == ""
-
-
 @pytest.fixture
 def begin(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Begin]:
     """Starts a run of the deployments' tests; ends what it has kept, whatever is broken."""
@@ -226,8 +218,8 @@ def test_what_is_kept_by_a_keeper_that_is_killed_is_swept(
         (kept,) = kept_by(tmp_path)
         run.look()
         os.kill(kept.pid, signal.SIGKILL)
-        assert until(lambda: not is_alive(kept.pid), GONE_WITHIN)
-        assert kept_by(tmp_path) == []
+        # A process of several threads is a zombie before the last of them lets go of its files.
+        assert until(lambda: not is_alive(kept.pid) and not kept_by(tmp_path), GONE_WITHIN)
         cleaned = dms_harness(run.cache, "clean")
         assert cleaned.returncode == 0, cleaned.stderr
         assert WRONG not in cleaned.stdout

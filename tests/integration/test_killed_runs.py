@@ -116,14 +116,6 @@ CASES = {f"killed {name}": case for name, case in KILLED.items()} | {
 
 
 @pytest.fixture(scope="module")
-def looker() -> Iterator[Keeper]:
-    """A keeper that lives beside the runs, and so does not sweep what they leave."""
-    keeper = Keeper(cache.folder(), "look")
-    yield keeper
-    assert keeper.close() == ""
-
-
-@pytest.fixture(scope="module")
 def mailserver(request: pytest.FixtureRequest) -> str:
     option: str = request.config.getoption("--mailserver")
     return option

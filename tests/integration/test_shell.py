@@ -7,7 +7,7 @@ import re
 import shlex
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -25,14 +25,6 @@ ENDS_WITHIN = 30.0
 COMMAND_WITHIN = 30.0
 
 Begin = Callable[..., AbstractContextManager[Run]]
-
-
-@pytest.fixture(scope="module")
-def looker() -> Iterator[Keeper]:
-    """A keeper that lives beside the shells, and so does not sweep what they leave."""
-    keeper = Keeper(cache.folder(), "look")
-    yield keeper
-    assert keeper.close() == ""
 
 
 @pytest.fixture

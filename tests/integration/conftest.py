@@ -1,0 +1,18 @@
+"""What the tests of whole runs ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from harness import cache
+from harness.keeper.client import Keeper
+
+
+@pytest.fixture(scope="module")
+def looker() -> Iterator[Keeper]:
+    """A keeper that lives beside the runs of a file, and so does not sweep what they leave."""
+    keeper = Keeper(cache.folder(), "look")
+    yield keeper
+    assert keeper.close() == ""
