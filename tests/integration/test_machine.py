@@ -246,6 +246,23 @@ def test_units_are_waited_for(machine: NspawnMachine) -> None:
         machine.succeed(f"{systemctl} stop slow && {systemctl} reset-failed", user)
 
 
+def test_the_network_is_not_online_before_the_firewall_has_its_rules(
+    machine: NspawnMachine,
+) -> None:
+    target, network = "network-online.target", "network-after-firewall.service"
+    firewall = machine.succeed("systemctl show -P MainPID firewalld").strip()
+    machine.succeed(f"systemctl stop {target} {network}; kill -STOP {firewall}")
+    try:
+        machine.succeed(f"systemctl start --no-block {target}")
+        asks = f'until [ "$(systemctl is-active {network})" = activating ]; do sleep 0.1; done'
+        machine.succeed(asks, within=10)
+        assert machine.run(f"systemctl is-active {target}").stdout == "inactive\n"
+    finally:
+        machine.succeed(f"kill -CONT {firewall}")
+    machine.wait_for_unit(network)
+    machine.succeed(f"systemctl start {target}", within=10)
+
+
 def test_ports_are_waited_for(machine: NspawnMachine) -> None:
     for host in ("127.0.0.1", "::1", addresses.MACHINE[4], addresses.MACHINE[6]):
         machine.wait_for_port(22, host)

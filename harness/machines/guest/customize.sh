@@ -22,11 +22,25 @@ UNIT
 
 # Its network is there before it boots. On a host, what brings it up waits for the firewall, and
 # what waits for the network so does too: containers that start before lose rules that it flushes.
-install -d "$1/etc/systemd/system/network-online.target.d"
-cat > "$1/etc/systemd/system/network-online.target.d/after-the-firewall.conf" <<'UNIT'
+# firewalld up to 2.3 counts as started when its name is on the bus, before it flushes, 2.5 even
+# before that; what it is asked, it answers afterwards.
+cat > "$1/etc/systemd/system/network-after-firewall.service" <<'UNIT'
 [Unit]
+Description=The network, once the firewall is there
 After=network-pre.target
+Before=network-online.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+TimeoutStartSec=60
+Environment=FIREWALL=org.fedoraproject.FirewallD1
+ExecCondition=systemctl --quiet is-active firewalld.service
+ExecStart=sh -c 'until busctl get-property $FIREWALL /org/fedoraproject/FirewallD1 $FIREWALL state \
+    2>&1; do sleep 0.05; done'
 UNIT
+install -d "$1/etc/systemd/system/network-online.target.wants"
+ln -s ../network-after-firewall.service "$1/etc/systemd/system/network-online.target.wants/"
 
 # systemd-nspawn mounts a boot id of the machine's own. A service in a mount namespace sees the
 # computer's: from systemd 258 on logind then takes all who log in for processes of another machine.
