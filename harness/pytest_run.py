@@ -236,12 +236,14 @@ class Run:
         return opening.why_not(scenario, self.machine, lambda: self.session.stock)
 
     def own(self, items: list[pytest.Item]) -> list[pytest.Item]:
-        """Those of the collected tests that this process will be asked to run."""
+        """Those of the collected tests that this process will be asked to run, in that order."""
         if self._worker is None:
             return items
         scopes = dict.fromkeys(scope_of(item.nodeid) for item in items)
-        mine = set(share_of(scopes, self._worker["workerid"], self._worker["workercount"]))
-        return [item for item in items if scope_of(item.nodeid) in mine]
+        share = share_of(scopes, self._worker["workerid"], self._worker["workercount"])
+        turns = {scope: turn for turn, scope in enumerate(share)}
+        mine = [item for item in items if scope_of(item.nodeid) in turns]
+        return sorted(mine, key=lambda item: turns[scope_of(item.nodeid)])
 
     def hand_over(self, worker: dict[str, Any]) -> None:
         """Let one of xdist's workers write into this run, and take the same image."""

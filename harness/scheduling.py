@@ -38,7 +38,8 @@ def share_of(scopes: Iterable[str], worker: str, workers: int) -> list[str]:
     """The scenario variants that a worker gets.
 
     They are dealt out like cards, so that every worker knows beforehand what it will be asked for,
-    and can deploy ahead.
+    and can deploy ahead. Every other one begins with the last: the variants that wait for reboots
+    and the like are there, and while some workers wait, the others have the cores.
 
     Args:
         scopes: all of them, in order, with those of other tests or without.
@@ -46,7 +47,9 @@ def share_of(scopes: Iterable[str], worker: str, workers: int) -> list[str]:
         workers: how many there are at a time.
     """
     variants = [scope for scope in scopes if ".py" not in scope]
-    return variants[int(worker.removeprefix("gw")) % workers :: workers]
+    number = int(worker.removeprefix("gw")) % workers
+    share = variants[number::workers]
+    return share[::-1] if number % 2 else share
 
 
 class PerScenario(LoadScopeScheduling):

@@ -119,6 +119,16 @@ def test_xdist_keeps_a_variant_on_one_worker(everything: list[str]) -> None:
     assert share_of(scopes, "gw2", 2) == shares[0]  # in the place of the first
 
 
+def test_not_all_workers_wait_for_reboots_at_the_same_time(everything: list[str]) -> None:
+    scopes = list(dict.fromkeys(scope_of(name) for name in everything))
+    waiting = {each.id for each in SCENARIOS if each.settings.checks == "life"}
+    for workers in (2, 4):
+        shares = [share_of(scopes, f"gw{number}", workers) for number in range(workers)]
+        turns = zip(*(share[: len(scopes) // workers] for share in shares), strict=True)
+        at_once = [sum(scope in waiting for scope in turn) for turn in turns]
+        assert max(at_once) <= workers // 2, at_once
+
+
 def test_there_is_always_room_for_one_deployment() -> None:
     assert suggested_deployments() >= 1
 
