@@ -6,16 +6,12 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from harness.keeper.runtime import MARKER
+from harness.keeper.runtime import MARKER, Progress, Reply
 
 if TYPE_CHECKING:
     from harness.keeper.server import Keeper
-
-Reply = tuple[dict[str, Any], list[int]]
-Progress = Callable[[str], Awaitable[None]]
 
 
 class KeptVerbs:
@@ -42,7 +38,9 @@ class KeptVerbs:
             if container is None or container.status is not None:
                 raise OSError(f"machine {name} does not run")
         others = [name for name in keeper.containers if name not in machines]
-        await asyncio.gather(*(keeper.do_remove_machine(None, name) for name in others))
+        await asyncio.gather(
+            *(keeper.machine_verbs.do_remove_machine(None, name) for name in others)
+        )
         own = {
             "cache": str(keeper.cache),
             "owner": keeper.owner,

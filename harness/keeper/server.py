@@ -1,4 +1,4 @@
-"""The keeper's verbs, and how it ends."""
+"""The keeper's life, and how it answers."""
 
 from __future__ import annotations
 
@@ -11,22 +11,20 @@ import subprocess
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-from harness.keeper import cgroups, hostcheck, hostrun, netns, vm
-from harness.keeper.commands import follow
-from harness.keeper.container import Container, ContainerSpec, make_devices
+from harness.keeper import cgroups, netns, vm
+from harness.keeper.build_verbs import BuildVerbs
+from harness.keeper.container import Container, make_devices
 from harness.keeper.kept_verbs import KeptVerbs
-from harness.keeper.runtime import RUNTIME, SOCKET
-from harness.keeper.store import TEMPORARY, Store, free_bytes, write_inside
+from harness.keeper.machine_verbs import MachineVerbs
+from harness.keeper.runtime import RUNTIME, SOCKET, Progress, Reply
+from harness.keeper.store import TEMPORARY, Store, free_bytes
 from harness.keeper.vm_verbs import VmVerbs
 from harness.ledger import Entry, Ledger, Remover, Swept, sweep
 
 PRIVATE = Path("/run/systemd/nspawn")
 """systemd-nspawn wants a tmpfs here; the keeper's own mount namespace always has one."""
-DEVICES = PRIVATE / "dms-harness-devices"
-Reply = tuple[dict[str, Any], list[int]]
-Progress = Callable[[str], Awaitable[None]]
 
 
 class Keeper:
@@ -56,8 +54,10 @@ class Keeper:
             "link": vm.remove_link,
             "domain": vm.remove_domain,
         }
-        self._vm_verbs = VmVerbs(self)
-        self._kept_verbs = KeptVerbs(self)
+        self.devices = PRIVATE / "dms-harness-devices"
+        self.machine_verbs = MachineVerbs(self)
+        self.vm_verbs = VmVerbs(self)
+        self._verbs = (self, BuildVerbs(self), self.machine_verbs, self.vm_verbs, KeptVerbs(self))
         self.ledger: Ledger
         self.swept = Swept()
         self._ended = asyncio.Event()
@@ -93,7 +93,7 @@ class Keeper:
         self.ledger.note("folder", str(self.runtime))
         self.runtime.mkdir(parents=True)
         os.chown(self.runtime, self.uid, -1)
-        make_devices(DEVICES)
+        make_devices(self.devices)
 
     async def serve(self, ready: Callable[[], None]) -> None:
         """Answer requests until the run ends, then take everything down."""
@@ -134,7 +134,7 @@ class Keeper:
     async def take_down(self) -> None:
         """Remove every resource that the ledger lists, machines at once, newest first."""
         await asyncio.gather(
-            *(self.do_remove_machine(None, name) for name in list(self.containers)),
+            *(self.machine_verbs.do_remove_machine(None, name) for name in list(self.containers)),
             return_exceptions=True,
         )
         for entry in reversed(self.ledger.entries.copy()):
@@ -193,12 +193,10 @@ class Keeper:
                 return  # the client is gone; what it made is in the ledger
 
     def _verb(self, name: str) -> Callable[..., Awaitable[Reply]]:
-        for verbs in (self, self._vm_verbs):
+        for verbs in self._verbs:
             if verb := getattr(verbs, name, None):
                 return cast("Callable[..., Awaitable[Reply]]", verb)
-        return cast("Callable[..., Awaitable[Reply]]", getattr(self._kept_verbs, name))
-
-    # -- verbs: the store ----------------------------------------------------------------------
+        raise AttributeError(f"the keeper has no {name}")
 
     async def do_hello(self, _: Progress | None) -> Reply:
         """What the sweep at the start removed, and what the computer offers."""
@@ -209,194 +207,14 @@ class Keeper:
             "store": str(self.store.root),
         }, []
 
-    async def do_stamp(self, _: Progress, name: str) -> Reply:
-        """The notes of a finished subvolume, or nothing where it is missing or spoilt."""
-        return {"stamp": self.store.stamp(name)}, []
-
-    async def do_finished(self, _: Progress) -> Reply:
-        """What the cache holds: each finished subvolume with its notes."""
-        return {"finished": {name: self.store.stamp(name) for name in self.store.finished()}}, []
-
-    async def do_discard(self, _: Progress, name: str) -> Reply:
-        """Remove a subvolume of the cache."""
-        return {"was_there": await asyncio.to_thread(self.store.delete, name)}, []
-
-    async def do_bootstrap(
-        self, progress: Progress, name: str, final: str, command: list[str], notes: dict[str, Any]
-    ) -> Reply:
-        """Fill a new subvolume by a command (`{target}` stands for it) and add it to the cache."""
-        self._insist_on_store()
-        name = self.own(name)
-        target = str(self.store.path(name))
-        snapshot = self.ledger.note("snapshot", name)
-        try:
-            self.store.create(name)
-            await self.run_command(progress, name, [w.replace("{target}", target) for w in command])
-            await asyncio.to_thread(self.store.finish, name, final, notes)
-        finally:  # a failed build is in nobody's way when it is tried again
-            await asyncio.to_thread(self.ledger.remove, snapshot, self.removers)
-        return {}, []
-
-    async def do_make_file(
-        self, progress: Progress, name: str, path: str, command: list[str]
-    ) -> Reply:
-        """Make a file of the cache by a command (`{target}` stands for it), atomically."""
-        final = Path(path)
-        part = final.with_name(f"{self.owner}.{final.name}")
-        entry = self.ledger.note("file", str(part))
-        command = [word.replace("{target}", str(part)) for word in command]
-        try:
-            await self.run_command(progress, self.own(name), command)
-            part.rename(final)
-        finally:
-            await asyncio.to_thread(self.ledger.remove, entry, self.removers)
-        return {}, []
-
-    async def do_make_file_online(
-        self,
-        progress: Progress,
-        name: str,
-        source: str,
-        path: str,
-        command: list[str],
-        readable: dict[str, str],
-        environment: dict[str, str],
-        within: float,
-    ) -> Reply:
-        """Make a file of the cache, atomically, by a command with this computer's network.
-
-        Args:
-            progress: takes the lines that `hostrun.SHOWN` selects.
-            name: unique within the run.
-            source: the finished subvolume that the command runs in a throw-away copy of.
-            path: the file; the command finds it, empty, as `hostrun.TARGET`.
-            command: what to run.
-            readable: path inside → path of this computer that the command may read.
-            environment: variables for it.
-            within: seconds.
-        """
-        self._insist_on_store()
-        name = self.own(name)
-        final = Path(path)
-        part = final.with_name(f"{self.owner}.{final.name}")
-        file = self.ledger.note("file", str(part))
-        snapshot = self.ledger.note("snapshot", name)
-        try:
-            await asyncio.to_thread(self.store.snapshot, source, name)
-            part.touch()
-            os.chown(part, self.uid, -1)
-            words = hostrun.nspawn(
-                name,
-                self.store.path(name),
-                command,
-                {hostrun.TARGET: str(part)},
-                readable,
-                environment,
-            )
-            async with asyncio.timeout(within):
-                last = await self.run_command(progress, name, words, hostrun.SHOWN)
-            part.rename(final)
-        except TimeoutError:
-            raise OSError(f"it did not end within {within:.0f} s") from None
-        finally:
-            for entry in (snapshot, file):
-                await asyncio.to_thread(self.ledger.remove, entry, self.removers)
-        return {"last": last}, []
-
-    async def do_finish(self, _: Progress, name: str, final: str, notes: dict[str, Any]) -> Reply:
-        """Add a halted machine's root to the cache, as the subvolume `final`."""
-        container = self.containers[name]
-        if container.status is None:
-            raise OSError(f"machine {name} still runs")
-        await asyncio.to_thread(self.store.finish, container.spec.name, final, notes)
-        self.ledger.strike(Entry("snapshot", container.spec.name))
-        return {}, []
-
-    # -- verbs: machines -----------------------------------------------------------------------
-
-    async def do_start_machine(
-        self, _: Progress, name: str, source: str, files: dict[str, str], **spec: Any
-    ) -> Reply:
-        """Snapshot a subvolume and begin to boot it.
-
-        Args:
-            name: the machine's name within the run.
-            source: the finished subvolume.
-            files: path → text: what is written into the snapshot before the boot.
-            spec: the other fields of `ContainerSpec`.
-        """
-        self._insist_on_store()
-        own = self.own(name, prefix="machine-")
-        self.ledger.note("snapshot", own)
-        self.ledger.note("cgroup", own)
-        await asyncio.to_thread(self.store.snapshot, source, own)
-        root = self.store.path(own)
-        cgroups.create(own)
-        if "pids" not in cgroups.controllers(own):
-            # podman sets a limit of its own by default, and fails where it cannot.
-            files = files | {
-                "/etc/containers/containers.conf.d/no-pids-controller.conf": (
-                    "[containers]\npids_limit=0\n"
-                )
-            }
-        for path, text in files.items():
-            write_inside(root, path, text)
-        console = self.runtime / f"{name}.console"
-        console.touch()
-        os.chown(console, self.uid, -1)
-        container = Container(
-            ContainerSpec(name=own, root=root, devices=DEVICES, console=console, **spec)
-        )
-        self.containers[name] = container
-        await container.start()
-        return {"console": str(console)}, []
-
-    async def do_machine(self, _: Progress, name: str) -> Reply:
-        """Whether a machine runs: its number of boots, and its exit status or nothing."""
-        container = self.containers[name]
-        return {"boots": container.boots, "status": container.status}, []
-
-    async def do_wait_halted(self, _: Progress, name: str) -> Reply:
-        """Wait until a machine has shut itself down; return its exit status."""
-        return {"status": await self.containers[name].halted()}, []
-
-    async def do_remove_machine(self, _: Progress | None, name: str) -> Reply:
-        """Kill a machine and remove all that belonged to it; report what is still there."""
-        own = self.own(name, prefix="machine-")
-        container = self.containers.pop(name, None)
-        if container is not None:  # else it could not be started
-            await container.remove()
-        for kind in ("cgroup", "snapshot"):
-            entry = Entry(kind, own)
-            await asyncio.to_thread(self.ledger.remove, entry, self.removers)
-        return {"left": await asyncio.to_thread(hostcheck.remains, own, self.store)}, []
-
-    async def do_socket(
-        self,
-        _: Progress,
-        name: str,
-        family: int,
-        kind: int,
-        bind: list[Any] | None,
-        listen: bool,
-    ) -> Reply:
-        """Open a socket in a machine's outside and hand it over."""
-        address = (str(bind[0]), int(bind[1])) if bind else None
-        return {}, [
-            netns.open_socket(self._outside_of(name), family, kind, address, listen).detach()
-        ]
-
-    async def do_outside(self, _: Progress, name: str) -> Reply:
-        """Where root finds a machine's outside: a path to enter it by, while the keeper lives."""
-        return {"path": f"/proc/{os.getpid()}/root{netns.NAMES / self._outside_of(name)}"}, []
-
     # -- helpers -------------------------------------------------------------------------------
 
-    def _outside_of(self, name: str) -> str:
-        container = self.containers.get(name)
-        return container.outside if container else self._vm_verbs.outsides[name].namespace
+    def insist_on_store(self) -> None:
+        """Refuse what takes the store, where there is none.
 
-    def _insist_on_store(self) -> None:
+        Raises:
+            OSError: there is none.
+        """
         if not self._with_store:
             raise OSError("this takes what the embedded machine needs, which this computer has not")
 
@@ -404,34 +222,6 @@ class Keeper:
         """A name that is unique on this computer, for something of that name within the run."""
         assert prefix in TEMPORARY
         return f"{prefix}{self.owner}-{name}"
-
-    async def run_command(
-        self,
-        progress: Progress,
-        cgroup: str,
-        command: list[str],
-        shown: tuple[str, ...] = ("I: ",),
-    ) -> list[str]:
-        """Run a long command in a cgroup of its own, which ends with it (see `follow`).
-
-        Its temporary files, which can be as large as its result, lie in the cache and go with it.
-
-        Raises:
-            OSError: it failed; the text holds its last lines.
-        """
-        scratch = self.cache / f"{cgroup}.tmp"
-        # Newest first: nothing is removed below a process, or a mount of its, that still lives.
-        entries = [self.ledger.note("folder", str(scratch)), self.ledger.note("cgroup", cgroup)]
-        scratch.mkdir()
-        cgroups.create(cgroup)
-        try:
-            words = cgroups.command(cgroup, command)
-            environment = os.environ | {"TMPDIR": str(scratch)}
-            return await follow(progress, words, environment, shown, command[0])
-        finally:
-            # A client that hung up has its command ended too: nobody would take the result.
-            for entry in reversed(entries):
-                await asyncio.to_thread(self.ledger.remove, entry, self.removers)
 
 
 def _not_here(name: str) -> bool:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.keeper import cgroups, vm
 from harness.keeper.commands import follow
+from harness.keeper.runtime import Progress, Reply
 
 if TYPE_CHECKING:
     from harness.keeper.server import Keeper
     from harness.ledger import Entry
-
-Reply = tuple[dict[str, Any], list[int]]
-Progress = Callable[[str], Awaitable[None]]
 
 CONSOLES = Path("/var/log/libvirt/qemu")
 """Where libvirt's own log daemon may write, whatever SELinux or AppArmor think of it."""
