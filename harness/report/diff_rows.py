@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from harness.judge import CORE_FORMS
+from harness.judge_relay import CORE_FORMS
 from harness.report.diff_meaning import Group
 from harness.report.diff_scenario import NOT_OBSERVED, Change
 from harness.report.terminal import grouped

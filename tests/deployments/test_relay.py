@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness import judge
+from harness import judge, judge_relay
 from harness.observations import Observations
 from harness.scenario import Scenario
 
@@ -10,13 +10,13 @@ from harness.scenario import Scenario
 def test_mail_flows_so_that_a_refusal_means_something(
     scenario: Scenario, observations: Observations
 ) -> None:
-    judge.positive_controls(observations)
+    judge_relay.positive_controls(observations)
 
 
 def test_no_strangers_mail_is_relayed(
     scenario: Scenario, observations: Observations, closed_relay_vantage: str
 ) -> None:
-    judge.no_relay(observations, closed_relay_vantage)
+    judge_relay.no_relay(observations, closed_relay_vantage)
 
 
 def test_expected_open_relay_is_seen(
@@ -24,5 +24,5 @@ def test_expected_open_relay_is_seen(
 ) -> None:
     # The hole must be there for the expected reason: the address that mynetworks trusts.
     expected, _ = scenario.client_address(open_relay_vantage)
-    judge.relays(observations, open_relay_vantage)
+    judge_relay.relays(observations, open_relay_vantage)
     judge.client_address_is(observations, open_relay_vantage, "smtp", [expected])

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from harness import judge
+from harness import judge, judge_relay
 from harness.observations import Json, Observations
 
 V = "outside_lan_a_v4"
@@ -117,14 +117,14 @@ def test_client_address(logged: str, allowed: set[str], holds: bool) -> None:
 
 
 def test_no_relay() -> None:
-    judge.no_relay(record(*CLOSED), V)
+    judge_relay.no_relay(record(*CLOSED), V)
 
 
 def test_no_relay_needs_both_controls() -> None:
     for missing in range(2):
         seen = [one for number, one in enumerate(CLOSED) if number != missing]
         with pytest.raises(AssertionError, match="positive controls"):
-            judge.no_relay(record(*seen), V)
+            judge_relay.no_relay(record(*seen), V)
 
 
 @pytest.mark.parametrize("outcome", ["deferred", "inconclusive", "no answer", "error"])
@@ -132,12 +132,12 @@ def test_no_relay_needs_both_controls() -> None:
 def test_no_relay_is_never_passed_by_what_is_inconclusive(form: str, outcome: str) -> None:
     local: dict[str, Json] = {"may_be_local": "quoted"}
     with pytest.raises(AssertionError, match="Inconclusive"):
-        judge.no_relay(record(*CLOSED, ("relay", form, outcome, local)), V)
+        judge_relay.no_relay(record(*CLOSED, ("relay", form, outcome, local)), V)
 
 
 def test_no_relay_needs_the_core_forms() -> None:
     with pytest.raises(AssertionError, match="not observed"):
-        judge.no_relay(record(*CLOSED[:3]), V)
+        judge_relay.no_relay(record(*CLOSED[:3]), V)
 
 
 @pytest.mark.parametrize(
@@ -148,28 +148,28 @@ def test_no_relay_wants_exactly_554_5_7_1(code: int, text: str) -> None:
         *CLOSED, ("relay", "external-to-external", "refused", {"code": code, "text": text})
     )
     with pytest.raises(AssertionError, match=r"554 5\.7\.1"):
-        judge.no_relay(seen, V)
+        judge_relay.no_relay(seen, V)
 
 
 def test_accepted_without_arrival_passes_only_where_it_can_be_local() -> None:
     local: dict[str, Json] = {"may_be_local": "a quoted local part"}
     seen = record(*CLOSED, ("relay", "nmap-07", "accepted, not arrived", local))
-    judge.no_relay(seen, V)
-    assert [one.subject for one in judge.accepted_as_local(seen, V)] == ["nmap-07"]
+    judge_relay.no_relay(seen, V)
+    assert [one.subject for one in judge_relay.accepted_as_local(seen, V)] == ["nmap-07"]
     with pytest.raises(AssertionError, match="nmap-03"):
-        judge.no_relay(record(*CLOSED, ("relay", "nmap-03", "accepted, not arrived")), V)
+        judge_relay.no_relay(record(*CLOSED, ("relay", "nmap-03", "accepted, not arrived")), V)
 
 
 def test_any_arrival_is_an_open_relay_even_without_controls() -> None:
     with pytest.raises(AssertionError, match=r"An open relay(.|\n)*"):
-        judge.no_relay(record(("relay", "nmap-12", "relayed")), V)
+        judge_relay.no_relay(record(("relay", "nmap-12", "relayed")), V)
 
 
 def test_relays_needs_the_arrival_and_the_logged_client() -> None:
     form = "external-to-external"
-    judge.relays(record(("relay", form, "relayed", {"client": "10.89.0.2"})), V)
+    judge_relay.relays(record(("relay", form, "relayed", {"client": "10.89.0.2"})), V)
     with pytest.raises(AssertionError, match="log has"):
-        judge.relays(record(("relay", form, "relayed")), V)
+        judge_relay.relays(record(("relay", form, "relayed")), V)
     for outcome in ("refused", "accepted, not arrived", "deferred"):
         with pytest.raises(AssertionError, match="expected hole"):
-            judge.relays(record(("relay", form, outcome)), V)
+            judge_relay.relays(record(("relay", form, outcome)), V)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from probes_support import Behaviour, SocketpairConnector, deployment, vantage
 
-from harness import judge
+from harness import judge, judge_relay
 from harness.observations import Observations
 from harness.probes import arrival
 from harness.probes.suite import observe
@@ -86,20 +86,20 @@ def test_client_addresses(good: Observations) -> None:
 
 def test_closed(good: Observations) -> None:
     # aiosmtpd is no Postfix: it answers the odd forms with syntax errors, which are 5xx too.
-    judge.no_relay(good, LAN)
-    judge.no_relay(good, HERE)
+    judge_relay.no_relay(good, LAN)
+    judge_relay.no_relay(good, HERE)
     assert len(good.find("relay", vantage=LAN)) > 60
     assert len(good.find("relay", vantage=HERE)) == 2
     with pytest.raises(AssertionError, match="expected hole"):
-        judge.relays(good, LAN)
+        judge_relay.relays(good, LAN)
 
 
 def test_open_relay() -> None:
     seen = observed(Behaviour("relay"))
-    judge.relays(seen, LAN)
-    judge.relays(seen, HERE)
+    judge_relay.relays(seen, LAN)
+    judge_relay.relays(seen, HERE)
     with pytest.raises(AssertionError, match="An open relay"):
-        judge.no_relay(seen, LAN)
+        judge_relay.no_relay(seen, LAN)
     assert seen.one("relay", "external-to-external", LAN).evidence["sink_recipients"]
 
 
@@ -107,7 +107,7 @@ def test_a_temporary_refusal_is_inconclusive() -> None:
     seen = observed(Behaviour("defer"))
     assert seen.one("relay", "external-to-external", LAN).outcome == "deferred"
     with pytest.raises(AssertionError, match="Inconclusive"):
-        judge.no_relay(seen, LAN)
+        judge_relay.no_relay(seen, LAN)
 
 
 def test_accepted_but_never_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +115,7 @@ def test_accepted_but_never_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = observed(Behaviour("swallow"))
     assert seen.one("relay", "external-to-external", LAN).outcome == "accepted, not arrived"
     with pytest.raises(AssertionError, match=r"An open relay|Inconclusive"):
-        judge.no_relay(seen, LAN)
+        judge_relay.no_relay(seen, LAN)
 
 
 def test_hanging_up_is_inconclusive_and_tried_twice() -> None:
@@ -129,26 +129,26 @@ def test_a_form_cut_off_by_421_is_sent_again() -> None:
     behaviour = Behaviour("refuse")
     behaviour.errors_until_421 = 5
     seen = observed(behaviour)
-    judge.no_relay(seen, LAN)
+    judge_relay.no_relay(seen, LAN)
 
 
 def test_through_sockets_that_are_not_ip() -> None:
     connector = SocketpairConnector()
     seen = observed(Behaviour("refuse"), vantages=[vantage(connector=connector)])
     assert not [str(one) for one in seen if one.outcome == "error"]
-    judge.no_relay(seen, LAN)
+    judge_relay.no_relay(seen, LAN)
 
 
 def test_a_wrong_certificate_hides_nothing_else() -> None:
     seen = observed(Behaviour("refuse"), certificate_name="other.example.com")
     with pytest.raises(AssertionError, match="certificate"):
         judge.certificate_verifies(seen, LAN, "imaps")
-    judge.no_relay(seen, LAN)
+    judge_relay.no_relay(seen, LAN)
 
 
 def test_a_dead_address_ends_soon_and_is_no_pass() -> None:
     seen = observed(Behaviour("refuse"), vantages=[vantage(), vantage(HERE, "127.0.0.9")])
     assert {one.outcome for one in seen.find("port", vantage=HERE)} == {"refused"}
     with pytest.raises(AssertionError, match="Inconclusive"):
-        judge.no_relay(seen, HERE)
-    judge.no_relay(seen, LAN)
+        judge_relay.no_relay(seen, HERE)
+    judge_relay.no_relay(seen, LAN)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from harness import judge
+from harness import judge, judge_relay
 from harness.report.html.facts import Deployed, by_place
 from harness.report.terminal import Fact
 
@@ -218,7 +218,7 @@ def _relayed(deployed: Deployed, vantage: str, facts: Sequence[Fact]) -> Cell:
         return Cell(vantage, "silent", RELAY["silent"])
     controls = [*deployed.of("delivery"), *deployed.of("outgoing")]
     try:
-        judge.no_relay(deployed.as_observed([*controls, *facts]), vantage)
+        judge_relay.no_relay(deployed.as_observed([*controls, *facts]), vantage)
     except AssertionError as error:
         why = str(error).rpartition("why it matters: ")[2].removeprefix("Inconclusive: ")
         return Cell(vantage, "unclear", f"{RELAY['unclear']}: {why.removeprefix('Inconclusive. ')}")
