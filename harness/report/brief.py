@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.terminal import OPEN, Fact, apart, counted_ports, of_kind, port_count, relaying
+from harness.report.seen import OPEN, Fact, apart, counted_ports, of_kind, port_count, relaying
 
 Variants = dict[tuple[str, int], Sequence[Fact]]
 """Variant and number of its deployment → what was seen of that."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from harness.judge_relay import CORE_FORMS
 from harness.report.diff_meaning import Group
 from harness.report.diff_scenario import NOT_OBSERVED, Change
-from harness.report.terminal import grouped
+from harness.report.seen import grouped
 
 MOST = 3
 """Subjects or outcomes of a sort that are named."""

@@ -25,7 +25,7 @@ from harness.report.marks import (
     mark_of,
     message_of,
 )
-from harness.report.terminal import grouped
+from harness.report.seen import grouped
 from harness.words import from_here
 
 AT_MOST: Final = 10

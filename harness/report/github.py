@@ -14,17 +14,8 @@ from harness.report import not_applicable, stability
 from harness.report.failures import in_words, pasteable
 from harness.report.html.verdicts import ended
 from harness.report.infrastructure import of_run
-from harness.report.terminal import (
-    NOT_SHOWN,
-    PLACES,
-    Fact,
-    addresses_seen,
-    apart,
-    finding,
-    ports_answering,
-    read,
-    together,
-)
+from harness.report.seen import Fact, addresses_seen, apart, finding, ports_answering, together
+from harness.report.terminal import NOT_SHOWN, PLACES, read
 
 if TYPE_CHECKING:
     from harness.pytest_run import Run

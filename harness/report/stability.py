@@ -21,7 +21,7 @@ from harness.report.diff_run import Key, by_deployment, by_key
 from harness.report.failures import repetitions_in_words
 from harness.report.html.verdicts import Judged
 from harness.report.runs import OBSERVATIONS
-from harness.report.terminal import grouped
+from harness.report.seen import grouped
 
 FILE = "stability.json"
 """In the run's folder."""

@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console
 
 from harness.observations import Observations
-from harness.report.terminal import finding, print_summary
+from harness.report.seen import finding
+from harness.report.terminal import print_summary
 
 
 def summary(run: Path) -> str:

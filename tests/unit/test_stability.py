@@ -19,8 +19,8 @@ from harness.observations import (
 from harness.report.diff import compare
 from harness.report.diff_run import Run
 from harness.report.html.verdicts import Judged
+from harness.report.seen import apart, together
 from harness.report.stability import Stability, as_object, in_lines, stability_of
-from harness.report.terminal import apart, together
 from harness.scenario_file import load
 
 VARIANT = "demo-first"

@@ -15,7 +15,7 @@ from harness.report.html.facts import Deployed
 from harness.report.html.matrices import ALARMING, Cell
 from harness.report.html.path import Path, path_of
 from harness.report.html.verdicts import Judged
-from harness.report.terminal import finding, grouped
+from harness.report.seen import finding, grouped
 
 COLUMNS = ("kind", "subject", "vantage", "outcome", "at", "evidence")
 """What the page gets of an observation, in this order."""

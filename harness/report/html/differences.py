@@ -12,7 +12,7 @@ from harness.report.diff_rows import by_place, what
 from harness.report.diff_run import Key, Run, Scenario, Scenarios
 from harness.report.diff_scenario import Change, changes_of, said
 from harness.report.html.side_by_side import NOT_RUN, Generation
-from harness.report.terminal import grouped, named
+from harness.report.seen import grouped, named
 
 TITLES: Mapping[Group, str] = {
     Group.OPENED: "Strangers can relay in some only",

@@ -14,7 +14,7 @@ from harness.errors import HarnessError
 from harness.observations import Observation, Observations, deployment_id
 from harness.report.generations import Made, made_of
 from harness.report.runs import OBSERVATIONS, REMEDY, name_of
-from harness.report.terminal import Fact
+from harness.report.seen import Fact
 
 
 class ReportError(HarnessError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from harness import judge, judge_relay
 from harness.report.html.facts import Deployed, by_place
-from harness.report.terminal import Fact
+from harness.report.seen import Fact
 
 GLYPHS = {
     "all": "●",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from harness.addresses import INSIDE, PEERS
 from harness.report.html.facts import Deployed, by_place
-from harness.report.terminal import named
+from harness.report.seen import named
 
 UNKNOWN = "not observed"
 MOST_LISTED = 3
