@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.commands.options import add_json, add_scenarios
+from harness.errors import HarnessError, infrastructure
 
 if TYPE_CHECKING:
     from harness.reproduce.engine import Plan
@@ -18,6 +19,18 @@ EXIT = {
     "1": "not reproduced",
     "2": "what was sent is refused, or the machine failed",
     "3": "not comparable",
+}
+JSON = {
+    "answer": "reproduced, not reproduced, or not comparable",
+    "why": "the reason",
+    "scenario": "the nearest scenario",
+    "machine": "what it was deployed on",
+    "mail server": "the image",
+    "notes": "what was made of the report, by sorts",
+    "claims": "each with where it was read, whether it was seen, and what was seen",
+    "infrastructure": "what went wrong with machines or this computer; with status 2, why there is"
+    " no answer",
+    "places": "the summary, the bundle and the run's folder",
 }
 
 
@@ -120,6 +133,8 @@ def _deployed(args: argparse.Namespace, made: Plan) -> int:
     from harness.machines.options import MachineOptions
     from harness.mailserver.choose import choose
     from harness.opening import new_run
+    from harness.report.infrastructure import RETRY
+    from harness.report.infrastructure import of as infrastructure_of
     from harness.reproduce import write
     from harness.reproduce.bundle import TOLD, checked, texts_in, write_bundle
     from harness.reproduce.deploy import deploy
@@ -138,7 +153,15 @@ def _deployed(args: argparse.Namespace, made: Plan) -> int:
     def say(text: str) -> None:
         print(f"  {text}", file=sys.stderr, flush=True)
 
-    outcome = deploy(scenario, where, machine, image, say, facts.update)
+    try:
+        outcome = deploy(scenario, where, machine, image, say, facts.update)
+    except HarnessError as error:
+        if args.json and (what := infrastructure(error)):
+            # No answer, and no mistake in the report: a program may try once more.
+            lost = Result("not comparable", what, made.notes, scenario=made.nearest)
+            lost.infrastructure = (what,)
+            print(as_json(lost, made.scrub), flush=True)
+        raise
     knows(made)(facts)
     held = [hold(claim, outcome) for claim in made.claims]
     said, why = answer(held, len(made.notes.of("refused")))
@@ -148,6 +171,8 @@ def _deployed(args: argparse.Namespace, made: Plan) -> int:
         name: text for name, text in made.files.items() if "/" not in name and name != write.ENV
     }
     summary, bundle = where / "reproduction.md", where / "reproduction.tar.zst"
+    anew = infrastructure_of((), (seen for seen in outcome.observations if seen.kind == RETRY))
+    result.infrastructure = tuple(f"made anew: {why}" for why in anew.made_anew)
     result.places = {"summary": str(summary), "bundle": str(bundle), "run": str(where)}
     markdown = as_markdown(result, made.scrub)
     summary.write_text(markdown, encoding="utf-8")

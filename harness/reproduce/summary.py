@@ -32,6 +32,7 @@ class Result:
         image: the mail server image, in words.
         files: the operator's file as it was deployed: its name and text.
         places: what was written where, in words.
+        infrastructure: what went wrong with machines or this computer, a line each.
     """
 
     answer: Answer
@@ -44,6 +45,7 @@ class Result:
     image: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
+    infrastructure: Sequence[str] = ()
 
 
 def account(notes: Notes, scrub: Scrubber) -> str:
@@ -125,6 +127,7 @@ def as_json(result: Result, scrub: Scrubber) -> str:
             }
             for each in result.held
         ],
+        "infrastructure": [scrub.text(line) for line in result.infrastructure],
         "places": dict(result.places),
     }
     return json.dumps(value, indent=2, ensure_ascii=False)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import tarfile
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 import zstandard
 
+from harness import cli
+from harness.errors import MachineError
 from harness.observations import Observation
 from harness.reproduce.bundle import checked, write_bundle
 from harness.reproduce.claim import FORMS, Claim, parse_claim
@@ -490,3 +494,31 @@ def test_nothing_to_deploy_is_said(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("It does not work.\n")
     made = plan(tmp_path, Asked(SCENARIOS))
     assert "send compose.yaml" in str(made.notes.obstacles[0])
+
+
+# What is told where the machine failed
+
+
+def test_a_machine_that_fails_is_told_to_programs_as_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(*_: object) -> Outcome:
+        raise MachineError("m1 does not answer any more")
+
+    monkeypatch.setattr("harness.reproduce.deploy.deploy", failing)
+    monkeypatch.setattr(
+        "harness.machines.choice.choose_machine", lambda _: SimpleNamespace(kind="nspawn")
+    )
+    monkeypatch.setattr(
+        "harness.mailserver.choose.choose", lambda _: SimpleNamespace(label="an image")
+    )
+    words = ["reproduce", str(SAMPLES / "compose_open_relay"), f"--runs={tmp_path}"]
+    words += [f"--scenarios={SCENARIOS}"]
+    assert cli.main([*words, "--json"]) == 2
+    shown = capsys.readouterr()
+    said = json.loads(shown.out)
+    assert said["answer"] == "not comparable"
+    assert said["infrastructure"] == ["MachineError: m1 does not answer any more"]
+    assert "m1 does not answer any more" in shown.err
+    assert cli.main(words) == 2
+    assert capsys.readouterr().out == ""
