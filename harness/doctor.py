@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import shutil
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -26,6 +28,14 @@ INOTIFY = 128
 """fs.inotify.max_user_instances: each machine's systemd and journal take about a dozen."""
 MIRROR_WITHIN = 10.0
 """Seconds in which a package mirror answers."""
+
+SYSCTLS = Path("/proc/sys")
+HINDRANCES = {
+    "kernel.apparmor_restrict_unprivileged_userns": ("1", 0),
+    "kernel.unprivileged_userns_clone": ("0", 1),
+    "user.max_user_namespaces": ("0", 10_000),
+}
+"""What forbids user namespaces, Ubuntu's first: the value that does, and one that does not."""
 
 # Command → the Debian package and the Fedora package that have it.
 TOOLS = {
@@ -103,6 +113,35 @@ def _file_system(name: str) -> Callable[[], Finding]:
     return look
 
 
+def _user_namespaces() -> Finding:
+    """Whether one who is not root can do in a user namespace what rootless podman does there."""
+    what = "user namespaces"
+    words = ["unshare", "--user", "--map-root-user", "--mount", "true"]
+    if os.geteuid() == 0:
+        nobody = ("--reuid=65534", "--regid=65534", "--clear-groups")
+        words = ["setpriv", *nobody, *words]
+    try:
+        done = subprocess.run(
+            words, env={"PATH": _PATH, "LC_ALL": "C"}, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError as error:
+        return Finding(what, False, f"not tried: {error.filename} is missing", "install the tools")
+    if done.returncode == 0:
+        return Finding(what, True, "for everybody")
+    remedies = [
+        f"sysctl {name}={wanted}"
+        for name, (hinders, wanted) in HINDRANCES.items()
+        if (sysctl := SYSCTLS / name.replace(".", "/")).exists()
+        and sysctl.read_text(encoding="ascii").strip() == hinders
+    ]
+    return Finding(
+        what,
+        False,
+        f"not for ordinary users: {done.stderr.strip() or 'refused'}",
+        "; ".join(remedies) or "rootless podman needs them: see what forbids them here",
+    )
+
+
 def _cgroups() -> Finding:
     root = v2_root()
     return Finding(
@@ -176,6 +215,7 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     _device("/dev/net/tun", "tun"),
     _file_system("btrfs"),
     _file_system("overlay"),
+    _user_namespaces,
     _cgroups,
     _inotify,
     _memory,

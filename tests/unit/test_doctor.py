@@ -44,6 +44,32 @@ def test_missing_device(tmp_path: Path) -> None:
     assert (finding.good, finding.remedy) == (False, "modprobe fuse")
 
 
+def test_user_namespaces_are_for_everybody() -> None:
+    assert found("user namespaces").good
+
+
+@pytest.mark.parametrize(
+    ("value", "remedy"),
+    [("1\n", "sysctl kernel.apparmor_restrict_unprivileged_userns=0"), ("0\n", "what forbids")],
+)
+def test_user_namespaces_without_rights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, remedy: str
+) -> None:
+    for tool in ("setpriv", "unshare"):
+        refusing = tmp_path / tool
+        refusing.write_text("#!/bin/sh\necho unshare: Permission denied >&2; exit 1\n")
+        refusing.chmod(0o755)
+    monkeypatch.setattr(doctor, "_PATH", str(tmp_path))
+    (tmp_path / "kernel").mkdir()
+    name = "kernel.apparmor_restrict_unprivileged_userns"
+    (tmp_path / name.replace(".", "/")).write_text(value)
+    monkeypatch.setattr(doctor, "SYSCTLS", tmp_path)
+    finding = found("user namespaces")
+    assert not finding.good
+    assert finding.seen == "not for ordinary users: unshare: Permission denied"
+    assert remedy in finding.remedy
+
+
 def test_full_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(cache.ENVIRONMENT, str(tmp_path))
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 0))
