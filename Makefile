@@ -71,7 +71,7 @@ generations: setup
 	done
 
 # At the end it would keep all cores but one waiting.
-LONGEST := tests/integration/test_tmt.py tests/integration/test_ssh_host.py
+LONGEST := $(patsubst %,tests/integration/test_%.py,tmt ssh_host provisioning_dnf)
 integration: setup
 	sh harness/setup.sh tmt
 	$(PYTEST) $(LONGEST) $(filter-out $(LONGEST),$(wildcard tests/integration/test_*.py)) -v \
