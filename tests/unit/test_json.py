@@ -109,6 +109,13 @@ def test_clean(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
     assert made["removed"] == ["undone at you@host"]
 
 
+def test_reproduce(capsys: pytest.CaptureFixture[str]) -> None:
+    report = Path(__file__).parent / "samples" / "compose_open_relay"
+    made = printed(capsys, "reproduce", str(report), "--dry-run", *SCENARIOS)
+    assert made["answer"] == "not comparable"
+    assert made["infrastructure"] == []
+
+
 def test_every_object_is_looked_at_here() -> None:
     text = Path(__file__).read_text(encoding="utf-8") + (
         Path(__file__).with_name("test_matrix.py").read_text(encoding="utf-8")
