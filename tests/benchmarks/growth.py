@@ -3,8 +3,8 @@
 Run by `make bench-growth`, or in parts: `growth.py --variants 10 30 --workers 1 2` adds what it
 measures to growth.jsonl beside this file, and the table is made of all that is there of this
 computer. Ten variants are deployed as often as it takes (`--repeat`), so that runs differ in their
-size only. Each begins when the computer is quiet, or after two minutes; what was measured on a busy
-one counts only where there is nothing better, and the table says so.
+size only. Each begins when the computer is quiet, or after four minutes; what was measured on a
+busy one counts only where there is nothing better, and the table says so.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ BUSY = 0.85
 """Share of the cores' time from which on more workers have nothing to work with."""
 QUIET = 1.0
 """The load of a computer that does nothing else, a while after the last run."""
-QUIET_WITHIN = 120.0
-"""Seconds that are waited for that."""
+QUIET_WITHIN = 240.0
+"""Seconds that are waited for that: the load of a minute is e times less after another."""
 MB = 1 << 20
 
 
@@ -247,7 +247,8 @@ def table(measured: Sequence[dict[str, Any]]) -> str:
         " ratios: `per variant` is against the fewest variants with as many workers, 1.00 where"
         " time grows as the variants do; `workers` against one worker. Memory is proportional"
         " (PSS), at its peak. Where the load before is above"
-        f" {QUIET:.0f}, the computer was busy with other things, and the row says little.",
+        f" {QUIET:.0f}, the run before it still counted, or the computer was busy with other"
+        " things, and the row says little.",
         "",
         "| variants | workers | s | s a variant | per variant | workers | machines at once"
         " | memory, MB | of it machines | available falls by | disk, MB | cores busy"
