@@ -21,7 +21,12 @@ async def socket_to(reader: Reader, writer: Writer) -> socket.socket:
     near, far = socket.socketpair()
     far.setblocking(False)
     near.setblocking(False)
-    far_reader, far_writer = await asyncio.open_connection(sock=far)
+    try:
+        far_reader, far_writer = await asyncio.open_connection(sock=far)
+    except BaseException:
+        for each in (near, far, writer):
+            each.close()
+        raise
     task = asyncio.create_task(_relay(reader, writer, far_reader, far_writer))
     _running.add(task)
     task.add_done_callback(_running.discard)

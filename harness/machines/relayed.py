@@ -80,7 +80,7 @@ class Relayed(Outside):
             except (OSError, MachineError):
                 return  # the machine is gone, and the client with it
             listening.waiting.append((await socket_to(*taken), client))
-            bell.send(b"!")
+            bell.send(b"!")  # nothing is awaited from here on: hanging up finds it in the queue
 
         try:
             while line := await reader.readline():
@@ -91,8 +91,11 @@ class Relayed(Outside):
                 task.add_done_callback(fetching.discard)
             await asyncio.Event().wait()  # at its end the bell would ring for ever
         finally:
+            for task in fetching:
+                task.cancel()
             writer.close()
             bell.close()
+            listening.hang_up()
 
     def entered_by(self) -> None:
         """It is on another computer."""
@@ -156,6 +159,11 @@ class _Listening(_Followed):
         if not self.recv(1):
             raise BlockingIOError
         return self.waiting.popleft()
+
+    def hang_up(self) -> None:
+        """Drop the clients that nobody accepted: they would wait for a greeting for ever."""
+        while self.waiting:
+            self.waiting.popleft()[0].close()
 
 
 class _Datagrams(_Followed):

@@ -28,8 +28,8 @@ Asked = dict[str, Any]
 Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter
 
-WAITING: dict[int, tuple[Reader, Writer]] = {}
-"""Number → the reader and writer of a client that was announced and not yet taken."""
+WAITING: dict[int, socket.socket] = {}
+"""Number → a client that was announced and not yet taken."""
 NUMBERS = itertools.count(1)
 
 
@@ -54,9 +54,14 @@ def bound(kind: socket.SocketKind, host: str, port: int) -> socket.socket:
     return sock
 
 
+def line(**what: object) -> bytes:
+    """An object in a line."""
+    return json.dumps(what).encode() + b"\n"
+
+
 async def tell(writer: Writer, **what: object) -> None:
-    """Send an object in a line."""
-    writer.write(json.dumps(what).encode() + b"\n")
+    """Send an object, and wait until it is on its way."""
+    writer.write(line(**what))
     await writer.drain()
 
 
@@ -70,9 +75,11 @@ async def pump(reader: Reader, writer: Writer) -> None:
         writer.write_eof()
 
 
-async def splice(reader: Reader, writer: Writer, far_reader: Reader, far_writer: Writer) -> None:
-    """Copy in both directions until both have ended."""
+async def splice(reader: Reader, writer: Writer, far: socket.socket) -> None:
+    """Say that it is there, and copy in both directions until both have ended."""
+    far_reader, far_writer = await asyncio.open_connection(sock=far)
     try:
+        await tell(writer)
         await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer))
     finally:
         far_writer.close()
@@ -103,38 +110,41 @@ async def connect(reader: Reader, writer: Writer, asked: Asked) -> None:
     except OSError:
         sock.close()
         raise
-    far = await asyncio.open_connection(sock=sock)
-    await tell(writer)
-    await splice(reader, writer, *far)
+    await splice(reader, writer, sock)
 
 
 async def listen(reader: Reader, writer: Writer, asked: Asked) -> None:
     """Announce clients until whoever asked hangs up."""
     numbers: set[int] = set()
+    loop = asyncio.get_running_loop()
 
-    async def accepted(client_reader: Reader, client_writer: Writer) -> None:
-        number = next(NUMBERS)
-        WAITING[number] = (client_reader, client_writer)
-        numbers.add(number)
-        await tell(writer, client=client_writer.get_extra_info("peername")[:2], number=number)
+    # asyncio's own ways to accept keep a client open for ever that comes while they are ended
+    # (Server.close and a cancelled sock_accept, both seen with Python 3.11).
+    def accept() -> None:
+        with contextlib.suppress(OSError):  # it is gone again
+            client, peer = listening.accept()
+            client.setblocking(False)
+            number = next(NUMBERS)
+            WAITING[number] = client
+            numbers.add(number)
+            writer.write(line(client=peer[:2], number=number))
 
-    sock = bound(socket.SOCK_STREAM, *asked["at"])
-    server = await asyncio.start_server(accepted, sock=sock, backlog=128)
-    try:
+    with bound(socket.SOCK_STREAM, *asked["at"]) as listening:
+        listening.listen(128)
         await tell(writer)
-        await reader.read()
-    finally:
-        server.close()
-        for number in numbers:
-            if number in WAITING:
-                WAITING.pop(number)[1].close()
+        loop.add_reader(listening, accept)
+        try:
+            await reader.read()
+        finally:
+            loop.remove_reader(listening)
+            for number in numbers:
+                if number in WAITING:
+                    WAITING.pop(number).close()
 
 
 async def take(reader: Reader, writer: Writer, asked: Asked) -> None:
     """Pass on what a client that was announced has to say."""
-    client = WAITING.pop(asked["number"])
-    await tell(writer)
-    await splice(reader, writer, *client)
+    await splice(reader, writer, WAITING.pop(asked["number"]))
 
 
 class Datagrams(asyncio.DatagramProtocol):
@@ -145,8 +155,7 @@ class Datagrams(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
         """Called by asyncio."""
-        line = {"peer": address[:2], "data": base64.b64encode(data).decode()}
-        self.writer.write(json.dumps(line).encode() + b"\n")
+        self.writer.write(line(peer=address[:2], data=base64.b64encode(data).decode()))
 
 
 async def udp(reader: Reader, writer: Writer, asked: Asked) -> None:
@@ -157,8 +166,8 @@ async def udp(reader: Reader, writer: Writer, asked: Asked) -> None:
     )
     try:
         await tell(writer)
-        while line := await reader.readline():
-            answer = json.loads(line)
+        while told := await reader.readline():
+            answer = json.loads(told)
             transport.sendto(base64.b64decode(answer["data"]), tuple(answer["peer"]))
     finally:
         transport.close()
@@ -183,13 +192,15 @@ async def serve(reader: Reader, writer: Writer) -> None:
 
 async def main(path: Path) -> None:
     """Serve at a unix socket until the process is ended."""
-    server = await asyncio.start_unix_server(serve, path, limit=1 << 18, backlog=512)
+    # Its file has its name once it listens: whoever sees it can connect.
+    soon = path.with_suffix(".new")
+    soon.unlink(missing_ok=True)
+    server = await asyncio.start_unix_server(serve, soon, limit=1 << 18, backlog=512)
+    soon.replace(path)
     async with server:
         await server.serve_forever()
 
 
 if __name__ == "__main__":
-    where = Path(sys.argv[1])
-    where.unlink(missing_ok=True)
     os.umask(0o077)
-    asyncio.run(main(where))
+    asyncio.run(main(Path(sys.argv[1])))

@@ -69,7 +69,7 @@ def down() -> str:
     return "\n".join(
         [
             "systemctl -q stop dms-harness-relay 2>/dev/null",
-            f"rm -f {RELAY}",
+            f"rm -f {RUN}/outside.*",
             f"ip link delete {LINK} 2>/dev/null",
             f"ip netns delete {NAMESPACE} 2>/dev/null",
             f"! ip link show {LINK} 2>/dev/null && ! test -e /run/netns/{NAMESPACE}",
