@@ -15,12 +15,11 @@ from harness import cache
 from harness.errors import MachineError
 from harness.leaks import State
 from harness.machines.ssh import look
+from harness.machines.ssh.guard import UNDONE_WITHIN
 from harness.machines.ssh.login import Login, Where
 
 pytestmark = NEEDS_ROOT
 
-GONE_WITHIN = 60.0
-"""Seconds in which a host is as it was after a run was killed: a user is removed."""
 CLEANED_WITHIN = 120.0
 RUN_WITHIN = 400.0
 SSH = ("--machine", f"ssh:{ADMIN}@myhost", "--i-know-this-changes-the-host")
@@ -79,7 +78,7 @@ def test_a_killed_run_leaves_the_host_as_it_was(
         assert any("dms0" in each for each in changed), changed
         run.kill_group(signal.SIGKILL)
         run.end()
-    assert until(lambda: not as_before(login, before), GONE_WITHIN), as_before(login, before)
+    assert until(lambda: not as_before(login, before), UNDONE_WITHIN), as_before(login, before)
 
 
 def test_a_port_in_use_is_refused_before_anything_is_changed(
