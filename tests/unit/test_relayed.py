@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -27,19 +29,22 @@ CLIENT = "127.0.0.77"
 
 
 @pytest.fixture
-def relayed(tmp_path: Path) -> Iterator[Relayed]:
-    path = tmp_path / "relay.sock"
-    process = subprocess.Popen([sys.executable, "-I", RELAY, path])
-
-    async def dial() -> tuple[Reader, Writer]:
-        return await asyncio.open_unix_connection(path)
-
+def relay(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([sys.executable, "-I", RELAY, tmp_path / "relay.sock"])
     try:
-        assert until(path.exists, 20)
-        yield Relayed(dial)
+        assert until((tmp_path / "relay.sock").exists, 20)
+        yield process
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def relayed(relay: subprocess.Popen[bytes], tmp_path: Path) -> Relayed:
+    async def dial() -> tuple[Reader, Writer]:
+        return await asyncio.open_unix_connection(tmp_path / "relay.sock")
+
+    return Relayed(dial)
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -115,16 +120,41 @@ def test_a_server_sees_its_clients_own_address(relayed: Relayed) -> None:
         assert [each.client for each in sink.arrivals] == [CLIENT] * 3
     finally:
         wait_for(sink.close())
-    # Nobody listens any more, over there neither; whoever comes before that is hung up on. One at
-    # a time: more than the backlog holds would be kept waiting by the kernel, and not refused.
+    # Nobody listens any more, over there neither. One at a time: more than the backlog holds would
+    # be kept waiting by the kernel, and not refused.
     deadline = time.monotonic() + 10
     with pytest.raises(ConnectionRefusedError):  # noqa: PT012 — in the end
         while time.monotonic() < deadline:
-            with (
-                contextlib.suppress(ConnectionResetError),
-                socket.create_connection(("127.0.0.1", port), 10) as early,
-            ):
-                assert early.recv(1) == b""
+            assert not is_served(port)
+
+
+def is_served(port: int) -> bytes:
+    """What a client is told, nothing where it is hung up on."""
+    with (
+        contextlib.suppress(ConnectionResetError),
+        socket.create_connection(("127.0.0.1", port), 10) as client,
+    ):
+        return client.recv(1)
+    return b""
+
+
+def test_who_comes_while_a_server_is_closed_is_hung_up_on(
+    relay: subprocess.Popen[bytes], relayed: Relayed
+) -> None:
+    """Both wait for the relay when it goes on: the client, and whoever asked for it hanging up."""
+    for _ in range(20):
+        port = free_port()
+        listening = relayed.open_socket(
+            socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", port), listen=True
+        )
+        relay.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, relay.pid, os.WSTOPPED)
+        listening.close()
+        wait_for(asyncio.sleep(0), 10)  # its task is told in the loop's next round
+        with socket.create_connection(("127.0.0.1", port), 10) as client:
+            relay.send_signal(signal.SIGCONT)
+            with contextlib.suppress(ConnectionResetError):
+                assert client.recv(1) == b""
 
 
 def test_dns_is_answered_over_udp_and_tcp(relayed: Relayed) -> None:
