@@ -20,7 +20,7 @@ from keeper_support import until
 
 from harness.loop import wait_for
 from harness.machines.pump import Reader, Writer
-from harness.machines.relayed import Relayed
+from harness.machines.relayed import Relayed, _Listening
 from harness.outside.dns import Dns, Zone
 from harness.outside.sink import Sink
 
@@ -155,6 +155,18 @@ def test_who_comes_while_a_server_is_closed_is_hung_up_on(
             relay.send_signal(signal.SIGCONT)
             with contextlib.suppress(ConnectionResetError):
                 assert client.recv(1) == b""
+
+
+def test_whom_a_closed_server_had_not_accepted_is_hung_up_on(relayed: Relayed) -> None:
+    port = free_port()
+    listening = relayed.open_socket(
+        socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", port), listen=True
+    )
+    assert isinstance(listening, _Listening)
+    with socket.create_connection(("127.0.0.1", port), 10) as client:
+        assert until(lambda: listening.waiting, 10)
+        listening.close()
+        assert client.recv(1) == b""
 
 
 def test_dns_is_answered_over_udp_and_tcp(relayed: Relayed) -> None:

@@ -194,7 +194,8 @@ async def main(path: Path) -> None:
     """Serve at a unix socket until the process is ended."""
     # Its file has its name once it listens: whoever sees it can connect.
     soon = path.with_suffix(".new")
-    soon.unlink(missing_ok=True)
+    for stale in (path, soon):
+        stale.unlink(missing_ok=True)
     server = await asyncio.start_unix_server(serve, soon, limit=1 << 18, backlog=512)
     soon.replace(path)
     async with server:
