@@ -25,15 +25,17 @@ _TARGET: Final = Path("{target}")
 _UNPACK: Final = """\
 if [ -d "$1" ]; then cp -a --reflink=auto "$1/." "$2"; else
     tar -C "$2" --numeric-owner --xattrs --xattrs-include='*' -xf "$1"; fi
-[ -x "$2/usr/lib/systemd/systemd" ] || [ -x "$2/lib/systemd/systemd" ] ||
-    { echo "$1 has no usr/lib/systemd/systemd: not a whole root file system, or without systemd" >&2
-      exit 1; }
-hook=$3 key=$4 units=$5 target=$2
+[ -e "$2/etc/os-release" ] || [ -e "$2/usr/lib/os-release" ] ||
+    { echo "$1 has no etc/os-release: not a whole root file system" >&2; exit 1; }
+own=$1 target=$2 hook=$3 key=$4 units=$5
 shift 5
+"$@"
+[ -x "$target/usr/lib/systemd/systemd" ] || [ -x "$target/lib/systemd/systemd" ] ||
+    { echo "$own has no usr/lib/systemd/systemd, nor has its distribution's package" >&2; exit 1; }
 "$hook" "$target" "$key" "$units"
-exec "$@"
 """
-"""Fills a folder from a user's root file system, readies it for its boot, and goes on in it."""
+"""Fills a folder from a user's root file system, has a command install what is missing in it, and
+readies it for its boot. That of a container image has no systemd before."""
 
 
 def rootfs_name(

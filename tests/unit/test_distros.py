@@ -32,12 +32,11 @@ def login(tmp_path: Path) -> Login:
 
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
-    """A folder that looks like a root file system."""
+    """A folder that looks like the root file system of a container image: it has no systemd."""
     folder = tmp_path / "own"
-    systemd = folder / "usr" / "lib" / "systemd" / "systemd"
-    systemd.parent.mkdir(parents=True)
-    systemd.write_text("#!/bin/sh\n")
-    systemd.chmod(0o755)
+    os_release = folder / "etc" / "os-release"
+    os_release.parent.mkdir(parents=True)
+    os_release.write_text("ID=debian\n")
     return folder
 
 
@@ -121,11 +120,10 @@ def test_an_own_one_is_made_again_when_a_file_of_it_changes(login: Login, own: P
     first = name()
     assert name() == first
     file = own / "etc" / "os-release"
-    file.parent.mkdir()
-    file.write_text("ID=debian\n")
+    file.write_text("ID=debian \n")
     second = name()
     assert second != first
-    file.write_text("ID=fedora\n")  # of the same length
+    file.write_text("ID=fedora \n")  # of the same length
     os.utime(file, ns=(1, 1))
     assert name() != second
 
@@ -144,26 +142,45 @@ def unpacked(source: Path, target: Path, *then: str) -> Any:
     )
 
 
+INSTALLS = """\
+cd "$0" && [ -e etc/os-release ] && [ ! -e hooked ]
+install -D -m 755 /dev/null lib/systemd/systemd
+echo "goes on"
+"""
+"""What installs systemd before the root file system is readied for its boot."""
+
+
 @pytest.mark.parametrize("as_tar", [True, False])
-def test_an_own_one_is_unpacked_readied_and_gone_on_in(
+def test_an_own_one_is_unpacked_completed_and_readied(
     own: Path, tmp_path: Path, as_tar: bool
 ) -> None:
     source, target = own, tmp_path / "target"
     if as_tar:
         source = tmp_path / "own.tar.gz"
         subprocess.run(["tar", "-C", own, "-czf", source, "."], check=True)
-    done = unpacked(source, target, "echo", "goes on")
-    assert (done.returncode, done.stdout) == (0, "goes on\n")
-    assert (target / "usr" / "lib" / "systemd" / "systemd").stat().st_mode & 0o111
+    done = unpacked(source, target, "sh", "-ec", INSTALLS, str(target))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "goes on\n", "")
     assert (target / "hooked").read_text() == f"{target}|the key|units|"
 
 
-def test_one_without_systemd_is_named(own: Path, tmp_path: Path) -> None:
-    (own / "usr" / "lib" / "systemd" / "systemd").unlink()
+def test_one_that_still_has_no_systemd_is_named(own: Path, tmp_path: Path) -> None:
     done = unpacked(own, tmp_path / "target", "echo", "goes on")
-    assert done.returncode == 1
-    assert done.stdout == ""
+    assert (done.returncode, done.stdout) == (1, "goes on\n")
     assert f"{own} has no usr/lib/systemd/systemd" in done.stderr
+    assert not (tmp_path / "target" / "hooked").exists()
+
+
+def test_what_is_no_root_file_system_is_named(own: Path, tmp_path: Path) -> None:
+    (own / "etc" / "os-release").unlink()
+    done = unpacked(own, tmp_path / "target", "echo", "goes on")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{own} has no etc/os-release: not a whole root file system" in done.stderr
+
+
+def test_where_installing_fails_nothing_goes_on(own: Path, tmp_path: Path) -> None:
+    done = unpacked(own, tmp_path / "target", "sh", "-c", "echo no mirror >&2; exit 3")
+    assert (done.returncode, done.stderr) == (3, "no mirror\n")
+    assert not (tmp_path / "target" / "hooked").exists()
 
 
 def test_an_own_one_gets_the_packages_and_no_more(login: Login, own: Path) -> None:
