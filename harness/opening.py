@@ -91,7 +91,8 @@ def open_session(
         say_of_machine: tells the user how machines are made, where that is not `say`.
     """
     from harness.machines.choice import stock_opener
-    from harness.session import MEMORY, Session
+    from harness.machines.supply import MEMORY
+    from harness.session import Session
 
     room = Room(cache.folder(), budget_of(choice.options.memory_budget), starting)
     if choice.kind == "nspawn":  # a virtual machine has its own, and a host is elsewhere

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -12,15 +11,15 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import HarnessError, HostError, MachineError
+from harness.errors import HostError, MachineError
 from harness.keeper.client import Keeper
 from harness.kept.keeping import Keeping
 from harness.kept.options import Keep
 from harness.loop import cancel_all
-from harness.machines.base import BaseMachine
 from harness.machines.stock import Network, Stock
+from harness.machines.supply import MEMORY, Supply
 from harness.mailserver.image import Image
-from harness.memory import MEGABYTE, MEMORY_PER_DEPLOYMENT, Place, Room
+from harness.memory import Place, Room
 from harness.observations import Observations
 from harness.progress import ERROR, FAILED, FOR_MEMORY, GONE, KEPT, PLANS, UP, WAITS, Progress
 from harness.scenario import Scenario
@@ -33,8 +32,6 @@ OpenStock = Callable[[Keeper], Stock]
 
 Say = Callable[[str], None]
 
-MEMORY = MEMORY_PER_DEPLOYMENT // MEGABYTE
-"""Megabytes that are set aside for a deployment on a machine of this computer's."""
 NO_SPACE = os.strerror(errno.ENOSPC)
 """What programs on a machine say where this computer's disk is full."""
 KEEPER_LOOK = 0.5
@@ -81,10 +78,6 @@ class Session:
         self._progress = progress or Progress()
         self._coming_keeper: Future[Keeper] | None = keeper
         self._keeper: Keeper | None = None
-        self._open_stock = open_stock
-        self._stock: Stock | None = None
-        self._count = itertools.count(1)
-        self._ahead: dict[Network, Future[BaseMachine]] = {}
         self._planned: dict[str, tuple[Scenario, bool]] = {}
         self._coming: dict[str, Future[Deployment]] = {}
         self._begun: dict[str, Future[Deployment]] = {}
@@ -95,10 +88,9 @@ class Session:
         self._closed = False
         self.proof = ""
         """What was shown of a host that stays, once the session is closed."""
-        self._room = room or Room()
         self._places: dict[str, Place] = {}
-        self._places_ahead: dict[Network, Place] = {}
         self._workers = ThreadPoolExecutor(at_once, thread_name_prefix="deploy")
+        self._supply = Supply(lambda: open_stock(self.keeper), room or Room(), self._workers)
         # Taking one down is mostly waiting as well: the next need not wait for it.
         self._undertaker = ThreadPoolExecutor(1, thread_name_prefix="undertaker")
 
@@ -125,9 +117,7 @@ class Session:
         Raises:
             HarnessError: it cannot be made.
         """
-        if self._stock is None:
-            self._stock = self._open_stock(self.keeper)
-        return self._stock
+        return self._supply.stock
 
     @property
     def at_once(self) -> int:
@@ -143,16 +133,7 @@ class Session:
         Raises:
             HarnessError: there can be no machines.
         """
-        self.stock.prepare()
-        if self.stock.limit is not None:
-            return  # it would be in the way of one that is asked for
-        network = _network_of(scenario)
-        place = self._room.ask()
-        if not place.now(MEMORY):
-            return  # others are using it
-        self._places_ahead[network] = place
-        machine = self.stock.fork(f"m{next(self._count)}", network)
-        self._ahead[network] = self._workers.submit(_started, machine)
+        self._supply.boot_ahead(_network_of(scenario))
 
     def plan(self, scenario: Scenario, observe: bool) -> None:
         """Announce a deployment that tests will ask for, in the order in which they will.
@@ -167,11 +148,8 @@ class Session:
     def planned(self) -> None:
         """Tell how many deployments have been announced."""
         self._progress.note("", PLANS, str(len(self._planned)))
-        # A machine that none of them can use would be in their way.
         needed = {_network_of(scenario) for scenario, _ in self._planned.values()}
-        for network in self._ahead.keys() - needed:
-            begun, place = self._ahead.pop(network), self._places_ahead.pop(network)
-            self._ending.append(self._undertaker.submit(_not_needed, begun, place))
+        self._ending += map(self._undertaker.submit, self._supply.not_needed(needed))
 
     def deploy(self, scenario: Scenario) -> Deployment:
         """The deployment of a scenario, when it is up (or has failed to come up) and probed.
@@ -208,8 +186,7 @@ class Session:
         scenario, observe = self._planned.pop(name)
         self._progress.note(name, WAITS)
         # In this order they will be needed, whichever thread comes first.
-        ahead = self._places_ahead.pop(_network_of(scenario), None)
-        self._places[name] = ahead or self._room.ask()
+        self._places[name] = self._supply.place(_network_of(scenario))
         self._coming[name] = self._workers.submit(self._bring_up, scenario, observe)
         self._begun[name] = self._coming[name]
 
@@ -290,12 +267,7 @@ class Session:
             raise MachineError(f"{scenario.id}: the run ended before its machine was made")
         from harness.deployment import Deployment  # takes long: the first machine boots meanwhile
 
-        network = _network_of(scenario)
-        begun = self._ahead.pop(network, None)
-        if begun is not None and begun.exception() is None:
-            machine = begun.result()
-        else:
-            machine = self.stock.fork(f"m{next(self._count)}", network)
+        machine = self._supply.machine(_network_of(scenario))
         observations = Observations(
             scenario.variant_id, self.run / "observations.jsonl", scenario.repetition
         )
@@ -364,9 +336,7 @@ class Session:
                 assert self.keeper
         left = self._left
         try:
-            for begun in self._ahead.values():
-                if begun.exception() is None:
-                    left += begun.result().destroy()
+            left += self._supply.remove_ahead()
             self._undertaker.shutdown(wait=True)
             for deployment in self._made:
                 if deployment in self._kept:
@@ -375,9 +345,8 @@ class Session:
                     left += self._down(deployment)
             for ending in self._ending:
                 left += ending.result()
-            if self._stock is not None:
-                left += self._stock.close()
-                self.proof = self._stock.proof
+            of_stock, self.proof = self._supply.close_stock()
+            left += of_stock
         except BaseException:
             self._kept.clear()
             raise
@@ -388,7 +357,8 @@ class Session:
                 self._abandon()
             finally:
                 complaint = self._kept.let_go(keeper) if keeper is not None else ""
-                for place in (*self._places.values(), *self._places_ahead.values()):
+                self._supply.give_up_places()
+                for place in self._places.values():
                     place.leave()
         left += [complaint] if complaint else []
         if left:
@@ -408,21 +378,3 @@ class Session:
 def _network_of(scenario: Scenario) -> Network:
     """The network that a scenario's machine needs."""
     return Network(scenario.interface, scenario.table.families, scenario.second_interface)
-
-
-def _not_needed(begun: Future[BaseMachine], place: Place) -> list[str]:
-    """Take a machine down that nobody asked for; what is left of it, in words."""
-    try:
-        return begun.result().destroy() if begun.exception() is None else []
-    finally:
-        place.leave()
-
-
-def _started(machine: BaseMachine) -> BaseMachine:
-    """A machine that has begun to boot; one that could not is gone."""
-    try:
-        machine.start()
-    except HarnessError:
-        machine.destroy()
-        raise
-    return machine

@@ -28,9 +28,9 @@ from harness import cache
 from harness.keeper.client import Keeper
 from harness.kept.leave import LOG
 from harness.kept.marker import Kept, kept_in
+from harness.machines.supply import MEMORY
 from harness.memory_locks import held
 from harness.outside.world import DOMAIN, EXCHANGER
-from harness.session import MEMORY
 
 pytestmark = NEEDS_ROOT
 

@@ -21,12 +21,14 @@ from harness.kept import leave, marker
 from harness.kept.options import Keep, insist
 from harness.machines.choice import Choice
 from harness.machines.options import MachineOptions
+from harness.machines.stock import USUAL
+from harness.machines.supply import MEMORY
 from harness.memory import MEMORY_PER_DEPLOYMENT, Room
 from harness.memory_locks import held
 from harness.pytest_run import Run
 from harness.scenario import Scenario
 from harness.scenario_file import load
-from harness.session import MEMORY, Session
+from harness.session import Session
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 FIRST, SECOND = load(SCENARIOS / "rootless_pasta_quadlet")[:2]
@@ -100,7 +102,7 @@ class Scene:
         coming.set_result(deployment)
         self.session._coming[deployment.scenario.id] = coming
         self.session._made.append(cast("Any", deployment))
-        place = self.session._room.ask()
+        place = self.session._supply.place(USUAL)
         assert place.now(MEMORY)
         place.settle()
         self.session._places[deployment.scenario.id] = place
