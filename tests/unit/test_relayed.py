@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 from keeper_support import until
 
 from harness.loop import wait_for
+from harness.machines.guest.relay import FULL_FOR
 from harness.machines.pump import Reader, Writer
 from harness.machines.relayed import Relayed, _Listening
 from harness.outside.dns import Dns, Zone
@@ -126,6 +128,35 @@ def test_a_server_sees_its_clients_own_address(relayed: Relayed) -> None:
     with pytest.raises(ConnectionRefusedError):  # noqa: PT012 — in the end
         while time.monotonic() < deadline:
             assert not is_served(port)
+
+
+def test_a_client_for_whom_no_file_is_left_waits_and_costs_nothing(
+    relay: subprocess.Popen[bytes], relayed: Relayed
+) -> None:
+    port = free_port()
+    listening = relayed.open_socket(
+        socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", port), listen=True
+    )
+    sink = Sink()
+    wait_for(sink.serve(listening))
+
+    def seconds() -> float:
+        times = Path(f"/proc/{relay.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+
+    usual = resource.prlimit(relay.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(relay.pid, resource.RLIMIT_NOFILE, (1, usual[1]))
+    try:
+        before = seconds()
+        with socket.create_connection(("127.0.0.1", port), 2 * FULL_FOR) as client:
+            with pytest.raises(TimeoutError):
+                client.recv(1)
+            assert seconds() - before < FULL_FOR
+            resource.prlimit(relay.pid, resource.RLIMIT_NOFILE, usual)
+            client.settimeout(10)
+            assert client.recv(3) == b"220"
+    finally:
+        wait_for(sink.close())
 
 
 def is_served(port: int) -> bytes:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -31,6 +32,10 @@ Writer = asyncio.StreamWriter
 WAITING: dict[int, socket.socket] = {}
 """Number → a client that was announced and not yet taken."""
 NUMBERS = itertools.count(1)
+FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+"""What keeps a client waiting until others have gone; asking again at once would be in vain."""
+FULL_FOR = 0.5
+"""Seconds until it is tried again."""
 
 
 def family_of(host: str) -> socket.AddressFamily:
@@ -121,18 +126,27 @@ async def listen(reader: Reader, writer: Writer, asked: Asked) -> None:
     # asyncio's own ways to accept keep a client open for ever that comes while they are ended
     # (Server.close and a cancelled sock_accept, both seen with Python 3.11).
     def accept() -> None:
-        with contextlib.suppress(OSError):  # it is gone again
+        try:
             client, peer = listening.accept()
-            client.setblocking(False)
-            number = next(NUMBERS)
-            WAITING[number] = client
-            numbers.add(number)
-            writer.write(line(client=peer[:2], number=number))
+        except OSError as error:
+            if error.errno in FULL:
+                loop.remove_reader(listening)
+                loop.call_later(FULL_FOR, go_on)
+            return  # or it is gone again
+        client.setblocking(False)
+        number = next(NUMBERS)
+        WAITING[number] = client
+        numbers.add(number)
+        writer.write(line(client=peer[:2], number=number))
+
+    def go_on() -> None:
+        if listening.fileno() >= 0:
+            loop.add_reader(listening, accept)
 
     with bound(socket.SOCK_STREAM, *asked["at"]) as listening:
         listening.listen(128)
         await tell(writer)
-        loop.add_reader(listening, accept)
+        go_on()
         try:
             await reader.read()
         finally:
