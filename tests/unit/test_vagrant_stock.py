@@ -8,8 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from keeper_support import until
 
-from harness import patience
+from harness import cache, patience
 from harness.errors import HostError, MachineError
 from harness.machines.options import MachineOptions
 from harness.machines.stock import Network
@@ -146,6 +147,22 @@ def test_it_waits_until_there_is_memory_for_it(stock: VagrantStock, keeper: Fake
     other.leave()
     waiting.join(10)
     assert keeper.commands[0] == "up"
+
+
+def test_it_comes_up_when_no_other_process_brings_one_up(
+    stock: VagrantStock, keeper: FakeKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(stock, "_say", said.append)
+    coming = threading.Thread(target=stock.prepare)
+    with cache.exclusive(keeper.cache, "vagrant-up", lambda: None):
+        coming.start()
+        assert until(lambda: any("another process" in line for line in said), 10)
+        assert keeper.commands == []
+    coming.join(10)
+    assert keeper.commands == ["up", "snapshot save ready"]
+    with cache.exclusive(keeper.cache, "vagrant-up", lambda: pytest.fail("it is still held")):
+        pass
 
 
 def test_budget_that_is_too_small_for_it_is_an_error(keeper: FakeKeeper) -> None:
