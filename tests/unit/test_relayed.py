@@ -13,6 +13,8 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import dns.asyncquery
 import dns.message
@@ -21,7 +23,7 @@ from keeper_support import until
 
 from harness.loop import wait_for
 from harness.machines.guest.relay import FULL_FOR
-from harness.machines.pump import Reader, Writer
+from harness.machines.pump import Reader, Writer, socket_to
 from harness.machines.relayed import Relayed, _Listening
 from harness.outside.dns import Dns, Zone
 from harness.outside.sink import Sink
@@ -227,6 +229,30 @@ def test_dns_is_answered_over_udp_and_tcp(relayed: Relayed) -> None:
         assert [query.client for query in server.queries] == [CLIENT] * 2
     finally:
         wait_for(server.close())
+
+
+def open_files() -> set[Path]:
+    """This process's descriptors."""
+    return set(Path("/proc/self/fd").iterdir())
+
+
+def test_whoever_gives_up_before_there_is_a_socket_leaves_none() -> None:
+    closed: list[bool] = []
+    writer: Any = SimpleNamespace(close=lambda: closed.append(True))
+
+    async def left() -> set[str]:
+        await asyncio.sleep(0)  # the loop has its own files by now
+        before = open_files()
+        coming = asyncio.create_task(socket_to(asyncio.StreamReader(), writer))
+        await asyncio.sleep(0)  # it has begun
+        coming.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await coming
+        await asyncio.sleep(0)  # a transport closes its socket in the loop's next round
+        return open_files() - before
+
+    assert asyncio.run(left()) == set()
+    assert closed == [True]
 
 
 def test_whoever_gives_up_waiting_is_not_connected(relayed: Relayed) -> None:
