@@ -107,9 +107,13 @@ def _measure(machine: BaseMachine, client: Client, way: Way) -> tuple[dict[Measu
     def messages(many: int, within: int, sessions: int = 0) -> Timed:
         return run(smtp_source(MACHINE, way.smtp, many, within, sessions), image=True)
 
-    sending = run(iperf3(MACHINE, way.iperf3))
+    def send(out: bool = False) -> Timed:
+        way.serve_iperf3(machine)
+        return run(iperf3(MACHINE, way.iperf3, out))
+
+    sending = send()
     into = transfer(sending.output)
-    out = transfer(run(iperf3(MACHINE, way.iperf3, out=True)).output)
+    out = transfer(send(out=True).output)
     kept_open = messages(OPEN_MESSAGES, WITHIN)
     samples = {
         BITS_IN: into.rate,

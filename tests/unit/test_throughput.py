@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from keeper_support import ROOT_ONLY
 
 from harness import judge_life
 from harness.errors import CommandError
+from harness.machines.execution import Completed
 from harness.observations import Observations
 from harness.scenario_parts import Seen
 from harness.throughput import engine, measure
@@ -26,7 +33,7 @@ from harness.throughput.compare import (
     subject,
 )
 from harness.throughput.measure import Timed, as_timed, rate, smtp_source, timed, transfer
-from harness.throughput.ways import NETWORKS
+from harness.throughput.ways import NETWORKS, Way
 
 
 def iperf3_said(sent: int = 250_000_000, arrived: int = 249_000_000) -> str:
@@ -165,3 +172,50 @@ def test_the_table_has_every_way_and_every_pair() -> None:
     assert row.count("faster (× 2.0)") == len(MEASURES) - 2
     assert row.count("cheaper (× 2.0)") == 2
     assert subject(*PAIRS[0], BITS_IN) == SUBJECTS[0]
+
+
+LINGERS = """\
+#!/bin/sh
+exec {python} -c '
+import os, socket, sys, time
+server = socket.create_server(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])))
+assert {{"--server", "--one-off", "--daemon"}} <= set(sys.argv)
+if os.fork():
+    os._exit(0)
+for each in (1, 2):
+    os.close(each)
+client, _ = server.accept()
+client.send(b"served")
+client.recv(1)
+client.close()
+time.sleep(0.4)
+' "$@"
+"""
+"""An iperf3 that has no hurry: whoever comes in the end is never accepted, and hung up on."""
+
+
+@ROOT_ONLY
+def test_each_measurement_has_a_server_that_is_not_about_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "iperf3").write_text(LINGERS.format(python=sys.executable))
+    (tmp_path / "iperf3").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setattr("harness.throughput.ways.IPERF3", port)
+
+    def run(command: str) -> Completed:
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
+        return Completed(command, done.stdout, done.stderr, done.returncode, 0.0)
+
+    machine: Any = SimpleNamespace(run=run, name="m1")
+    way = Way("pasta", 7001, 7002, os.getpid())
+    for _ in range(3):
+        way.serve_iperf3(machine)
+        with socket.create_connection(("127.0.0.1", port), 10) as client:
+            assert client.recv(6) == b"served"
+    (tmp_path / "iperf3").write_text("#!/bin/sh\necho it cannot >&2; exit 3\n")
+    with pytest.raises(CommandError, match="no iperf3 server") as raised:
+        way.serve_iperf3(machine)
+    assert "it cannot" in raised.value.hint
