@@ -56,7 +56,7 @@ unit: venv
 
 browser: venv
 	sh harness/setup.sh browser
-	$(PYTEST) tests/browser -q
+	$(PYTEST) tests/browser -q -n $(CORES)
 
 deployments: setup
 	$(PYTEST) tests/deployments -q -n auto
