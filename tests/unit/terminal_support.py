@@ -10,12 +10,15 @@ import subprocess
 import sys
 import termios
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyte
+import pytest
 from keeper_support import until
+
+from harness.cache import exclusive
 
 HERE = Path(__file__).parent
 SCENARIOS = HERE.parents[1] / "scenarios"
@@ -52,6 +55,19 @@ def project(folder: Path, tests: str = TESTS) -> Path:
         "[tool.pytest.ini_options]\ntestpaths = ['tests/deployments']\n"
     )
     (deployments / "test_it.py").write_text(tests)
+    return folder
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that is filled once for all tests, whichever of xdist's workers needs it first."""
+    base = factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = shared / name
+    with exclusive(shared, name, lambda: None):
+        if not (folder / "complete").exists():
+            folder.mkdir()
+            make(folder)
+            (folder / "complete").touch()
     return folder
 
 

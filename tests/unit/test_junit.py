@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
-from terminal_support import project, run
+from terminal_support import made_once, project, run
 
 from harness.observations import Observations
 from harness.report.junit import complete, path_of
@@ -70,16 +70,19 @@ def assert_valid(path: Path) -> None:
 @pytest.fixture(scope="module", params=["0", "2"], ids=["alone", "with workers"])
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a run wrote in which tests passed, failed, could not be run, and were skipped."""
-    folder = project(tmp_path_factory.mktemp("project"), TESTS)
-    gates = folder / "gates"
-    gates.mkdir()
-    for name in ("machine", "boot", "probes", f"{UNSET}.start", f"{NONE}.start"):
-        (gates / name).touch()
-    (gates / f"{HOST}.start.fails").touch()
-    words = ["--junitxml=reports/junit.xml", "-n", request.param, "-o", "junit_logging=all"]
-    done = run(folder, f"{UNSET} or {HOST} or {NONE}", *words, FAKE_GATES=str(gates))
-    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout
-    return folder / "reports" / "junit.xml"
+
+    def make(folder: Path) -> None:
+        gates = project(folder, TESTS) / "gates"
+        gates.mkdir()
+        for name in ("machine", "boot", "probes", f"{UNSET}.start", f"{NONE}.start"):
+            (gates / name).touch()
+        (gates / f"{HOST}.start.fails").touch()
+        words = ["--junitxml=reports/junit.xml", "-n", request.param, "-o", "junit_logging=all"]
+        done = run(folder, f"{UNSET} or {HOST} or {NONE}", *words, FAKE_GATES=str(gates))
+        assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout
+
+    made = made_once(tmp_path_factory, f"junit-{request.param}", make)
+    return made / "reports" / "junit.xml"
 
 
 def properties(thing: TestCase | TestSuite) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from terminal_support import environment, project, run
+from terminal_support import environment, made_once, project, run
 
 UNSET = "rootless_pasta_quadlet-permit_unset"
 NONE = "rootless_pasta_quadlet-permit_none"
@@ -35,27 +35,18 @@ Repeated = tuple[Path, str]
 """A run of two variants, three times each: its folder, and what it said."""
 
 
-@pytest.fixture(scope="module")
-def runs() -> dict[tuple[str, ...], Repeated]:
-    """Each is made once, whichever test asks for it first."""
-    return {}
-
-
-@pytest.fixture(params=[(), ("-n", "2")], ids=["alone", "with workers"])
-def repeated(
-    request: pytest.FixtureRequest,
-    runs: dict[tuple[str, ...], Repeated],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Repeated:
+@pytest.fixture(scope="module", params=["0", "2"], ids=["alone", "with workers"])
+def repeated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Repeated:
     """The same run, by one process and by several."""
-    workers: tuple[str, ...] = request.param
-    if workers not in runs:
-        folder = project(tmp_path_factory.mktemp("project"), TESTS)
-        words = ["--repeat=3", "--junitxml=junit.xml", *workers]
-        done = run(folder, f"{UNSET} or {NONE}", *words)
+
+    def make(folder: Path) -> None:
+        words = ["--repeat=3", "--junitxml=junit.xml", "-n", request.param]
+        done = run(project(folder, TESTS), f"{UNSET} or {NONE}", *words)
         assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout
-        runs[workers] = (folder, done.stdout)
-    return runs[workers]
+        (folder / "said").write_text(done.stdout)
+
+    made = made_once(tmp_path_factory, f"repeated-{request.param}", make)
+    return made, (made / "said").read_text()
 
 
 def observed(folder: Path) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from terminal_support import made_once
 
 from harness.scenario_file import load_all
 from harness.scheduling import scope_of, share_of, suggested_deployments
@@ -31,8 +32,11 @@ def collect(*arguments: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def everything() -> list[str]:
-    return collect()
+def everything(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    def make(folder: Path) -> None:
+        (folder / "ids").write_text("\n".join(collect()))
+
+    return (made_once(tmp_path_factory, "everything", make) / "ids").read_text().splitlines()
 
 
 def test_every_variant_is_checked_for_relaying_from_every_vantage(everything: list[str]) -> None:
