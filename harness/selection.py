@@ -139,8 +139,10 @@ def is_empty(item: object) -> bool:
     return scenario is NOTSET or asked.params.get("login", "smtp") not in scenario.table.publish
 
 
-def places(items: Sequence[pytest.Item]) -> Callable[[pytest.Item], tuple[int, bool, int]]:
+def places(items: Sequence[pytest.Item]) -> Callable[[pytest.Item], tuple[int, int, bool, int]]:
     """A sort key that keeps each variant's tests together and in order, its end last.
+
+    All that is deployed once comes before anything that is deployed once more.
 
     Args:
         items: in the order in which they are written.
@@ -148,10 +150,13 @@ def places(items: Sequence[pytest.Item]) -> Callable[[pytest.Item], tuple[int, b
     written = {item: position for position, item in enumerate(items)}
     scenarios: dict[str, int] = {}
 
-    def place(item: pytest.Item) -> tuple[int, bool, int]:
+    def place(item: pytest.Item) -> tuple[int, int, bool, int]:
         params = getattr(getattr(item, "callspec", None), "params", {})
-        scenario = str(params.get("scenario", ""))
-        variant = scenarios.setdefault(scenario, len(scenarios)) if scenario else -1
-        return (variant, item.get_closest_marker("ends_deployment") is not None, written[item])
+        scenario: Scenario | None = params.get("scenario")
+        ends = item.get_closest_marker("ends_deployment") is not None
+        if scenario is None:
+            return (0, -1, ends, written[item])
+        variant = scenarios.setdefault(scenario.id, len(scenarios))
+        return (scenario.repetition, variant, ends, written[item])
 
     return place

@@ -69,6 +69,15 @@ def test_tests_of_a_variant_follow_each_other_and_its_end_comes_last(everything:
     assert "test_stopping_leaves_nothing" in first[-1]
 
 
+def test_all_kinds_of_checks_come_before_the_next_repetition() -> None:
+    variants = ("rootful_compose-fail2ban", "rootful_compose-reboot", "rootful_compose-permit_none")
+    listed = collect("-k", " or ".join(variants), "--repeat=2", "tests/deployments")
+    order = dict.fromkeys(name.partition("[")[2].rstrip("]").split("-")[1] for name in listed)
+    kinds = [each.partition("-")[2] for each in variants]
+    assert [name.rpartition(".")[2] for name in order] == ["1"] * 3 + ["2"] * 3
+    assert {name.rpartition(".")[0] for name in order} == set(kinds)
+
+
 def test_what_does_not_depend_on_the_variant_is_shown_once(everything: list[str]) -> None:
     stops = sum("test_stopping_leaves_nothing" in name for name in everything)
     matrix = [each for each in SCENARIOS if each.settings.checks == "matrix"]
