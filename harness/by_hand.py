@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from harness import authority
 from harness.launchers.base import Launcher
 from harness.scenario import Scenario
-from harness.scenario_parts import Step, User
+from harness.scenario_parts import Step
+from harness.scenario_words import User
 
 
 def prepare(launcher: Launcher) -> None:

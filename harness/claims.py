@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from harness.errors import ClaimsError
-from harness.scenario_parts import Table, Text, regular_expression
+from harness.scenario_words import Table, Text, regular_expression
 
 FILE = "claims.toml"
 """Beside the scenarios' folders."""

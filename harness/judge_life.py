@@ -9,7 +9,7 @@ from harness.judge import fail
 
 if TYPE_CHECKING:
     from harness.observations import Observations
-    from harness.scenario_parts import Seen
+    from harness.scenario_expected import Seen
 
 
 def is_seen(observations: Observations, expected: Seen) -> None:

@@ -14,8 +14,9 @@ from harness.needs import holds
 
 if TYPE_CHECKING:
     from harness.scenario import Scenario
-    from harness.scenario_parts import Row, VariantTable
+    from harness.scenario_parts import VariantTable
     from harness.scenario_table import ScenarioTable
+    from harness.scenario_words import Row
 
 RowT = TypeVar("RowT", bound="Row")
 Facts = Mapping[str, str]

@@ -15,16 +15,10 @@ from typing import Any
 from harness.addresses import CLIENTS, MACHINE, vantages_of
 from harness.needs import YES
 from harness.observations import deployment_id, variant_and_repetition
-from harness.scenario_parts import (
-    STANDARD_PORTS,
-    UNANSWERED,
-    ClientAddress,
-    LauncherName,
-    NetworkName,
-    Step,
-    VariantTable,
-)
+from harness.scenario_expected import ClientAddress
+from harness.scenario_parts import Step, VariantTable
 from harness.scenario_table import ScenarioTable
+from harness.scenario_words import STANDARD_PORTS, UNANSWERED, LauncherName, NetworkName
 from harness.site import Account
 from harness.vantage import Family
 

@@ -16,22 +16,18 @@ from pydantic import ValidationError
 from harness.errors import ScenarioError
 from harness.on_machine import is_conditional, resolved
 from harness.scenario import Scenario
-from harness.scenario_parts import (
-    WORD,
-    BuiltIn,
+from harness.scenario_expected import (
     ClientAddress,
     Expectation,
     IdMap,
-    Mailbox,
     Otherwise,
     PlainLogin,
     Remains,
     Seen,
-    Step,
-    Table,
-    VariantTable,
 )
+from harness.scenario_parts import Mailbox, Step, VariantTable
 from harness.scenario_table import ScenarioTable
+from harness.scenario_words import WORD, BuiltIn, Table
 
 FILE = "scenario.toml"
 STEPS = "steps.toml"

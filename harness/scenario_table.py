@@ -8,24 +8,20 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from harness.addresses import INTERFACE, vantage_names, vantages_of
-from harness.scenario_parts import (
+from harness.scenario_expected import ClientAddress, PlainLogin, Remains
+from harness.scenario_parts import Mailbox, Step, VariantTable
+from harness.scenario_words import (
     FILE_OF,
     INTERFACE_NAME,
     NEEDS_UNIT,
     WORD,
-    ClientAddress,
     Conditions,
     LauncherName,
-    Mailbox,
     NetworkName,
     OtherInterface,
-    PlainLogin,
     Port,
-    Remains,
-    Step,
     Table,
     Text,
-    VariantTable,
 )
 from harness.site import Service
 from harness.vantage import Family

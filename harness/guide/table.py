@@ -14,7 +14,7 @@ from typing import Self
 from pydantic import TypeAdapter, ValidationError, model_validator
 
 from harness.errors import GuideError
-from harness.scenario_parts import Table, Text
+from harness.scenario_words import Table, Text
 
 FILE = "guide.toml"
 STEPS = "steps.toml"

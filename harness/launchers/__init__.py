@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from harness.launchers.base import Launcher
     from harness.machines.base import BaseMachine
     from harness.scenario import Scenario
-    from harness.scenario_parts import LauncherName
+    from harness.scenario_words import LauncherName
 
 LAUNCHERS: dict[LauncherName, type[Launcher]] = {
     "quadlet": Quadlet,

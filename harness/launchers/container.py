@@ -7,7 +7,7 @@ import shlex
 from pathlib import PurePosixPath
 
 from harness.launchers.base import Launcher
-from harness.scenario_parts import FILE_OF
+from harness.scenario_words import FILE_OF
 
 RESTARTS = 2
 """A container that podman has restarted so often is in a loop: it exits at once."""

@@ -17,12 +17,14 @@ from harness.life.watch import watching
 from harness.loop import wait_for
 from harness.outside.world import vantages
 from harness.patience import patient
-from harness.scenario_parts import LAST_LOOK, Step, spoken
+from harness.scenario_parts import Step
+from harness.scenario_words import LAST_LOOK, spoken
 
 if TYPE_CHECKING:
     from harness.deployment import Deployment
     from harness.observations import Json
-    from harness.scenario_parts import BuiltIn, Seen
+    from harness.scenario_expected import Seen
+    from harness.scenario_words import BuiltIn
     from harness.site import Site
     from harness.vantage import Vantage
 

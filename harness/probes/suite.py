@@ -25,7 +25,7 @@ from harness.probes.tls import observe_tls
 
 if TYPE_CHECKING:
     from harness.probes.inbox import Inbox
-    from harness.scenario_parts import Checks
+    from harness.scenario_words import Checks
     from harness.site import Site
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from harness.scenario_parts import LauncherName, NetworkName
+from harness.scenario_words import LauncherName, NetworkName
 
 
 @dataclass(frozen=True, slots=True)

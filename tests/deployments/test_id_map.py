@@ -7,7 +7,7 @@ import pytest
 from harness import judge_id_map
 from harness.observations import Observations
 from harness.scenario import Scenario
-from harness.scenario_parts import IdMap
+from harness.scenario_expected import IdMap
 
 pytestmark = pytest.mark.checks("id_map")
 

@@ -7,7 +7,7 @@ import pytest
 from harness import judge_life
 from harness.observations import Observations
 from harness.scenario import Scenario
-from harness.scenario_parts import Seen
+from harness.scenario_expected import Seen
 
 pytestmark = pytest.mark.checks("life", "throughput")
 

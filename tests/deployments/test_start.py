@@ -11,7 +11,7 @@ from harness import peers
 from harness.deployment import Deployment
 from harness.machines.testinfra import host_of
 from harness.scenario import Scenario
-from harness.scenario_parts import Checks
+from harness.scenario_words import Checks
 
 CHECKS = get_args(Checks)
 

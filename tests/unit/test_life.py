@@ -19,7 +19,7 @@ from harness.life.mail import Mail
 from harness.life.watch import Watch, watching
 from harness.loop import background, wait_for
 from harness.observations import Observations
-from harness.scenario_parts import Seen
+from harness.scenario_expected import Seen
 from harness.vantage import Vantage
 
 RUNNING = "container running since 1 ActiveState=active SubState=running"

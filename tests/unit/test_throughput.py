@@ -18,7 +18,7 @@ from harness import judge_life
 from harness.errors import CommandError
 from harness.machines.execution import Completed
 from harness.observations import Observations
-from harness.scenario_parts import Seen
+from harness.scenario_expected import Seen
 from harness.throughput import engine, measure
 from harness.throughput.compare import (
     BITS_IN,

@@ -13,7 +13,7 @@ from harness.leaks import State, lasting
 from harness.machines.ssh import network
 from harness.machines.ssh.guard import UNIT
 from harness.machines.ssh.login import Login
-from harness.scenario_parts import STANDARD_PORTS
+from harness.scenario_words import STANDARD_PORTS
 
 USER: Final = "mailop"
 """Who runs rootless containers; made for the run."""
