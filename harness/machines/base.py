@@ -1,26 +1,19 @@
-"""What every machine can do, built on what each kind of machine must provide.
-
-Verbs run a command on the machine over SSH, as root or as any of its users, and either return
-what it did, or insist on an outcome. They are synchronous; the coroutine behind `run` is there
-for what has to happen at the same time.
-"""
+"""A machine: what each kind of it must provide, and what is waited for on all of them."""
 
 from __future__ import annotations
 
 import shlex
 import socket
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
 from pathlib import Path
-
-import asyncssh
 
 from harness.errors import CommandError, MachineError
 from harness.loop import wait_for
-from harness.machines.execution import Completed, execute, text_of
 from harness.machines.outside import Outside
 from harness.machines.shell import Login, Shell
+from harness.machines.verbs import Verbs
 from harness.patience import patient
 from harness.vantage import Family
 
@@ -28,7 +21,7 @@ POLL = 0.03
 """Seconds between two looks at something that sends no event."""
 
 
-class BaseMachine(ABC):
+class BaseMachine(Verbs):
     """A host with systemd and podman.
 
     Attributes:
@@ -69,10 +62,6 @@ class BaseMachine(ABC):
         return ""
 
     @abstractmethod
-    def console(self) -> str:
-        """What the machine wrote on its console: the last resort when it does not answer."""
-
-    @abstractmethod
     def destroy(self) -> list[str]:
         """End the machine and free all that it used; return what is left of it, in words."""
 
@@ -100,7 +89,7 @@ class BaseMachine(ABC):
             f"{user}@{address}",
         ]
 
-    # -- verbs ---------------------------------------------------------------------------------
+    # -- what is waited for -------------------------------------------------------------------
 
     def wait_until_up(self, within: float = 60.0) -> None:
         """Wait until root can log in and systemd has started everything.
@@ -138,7 +127,7 @@ class BaseMachine(ABC):
             within,
             lambda: MachineError(
                 f"{self.name} did not answer on SSH within {within:.0f} s",
-                "the end of its console:\n" + "\n".join(self.console().splitlines()[-15:]),
+                self._last_words(15),
             ),
         )
 
@@ -148,83 +137,6 @@ class BaseMachine(ABC):
         except (OSError, MachineError):
             return False
         return True
-
-    async def run_async(
-        self,
-        command: str,
-        user: str = "root",
-        within: float = 60.0,
-        stdin: bytes | None = None,
-    ) -> Completed:
-        """Run a command in a user's login shell and wait for its end, whatever its outcome.
-
-        Raises:
-            CommandError: it did not end within `within` seconds.
-            MachineError: the machine does not answer.
-        """
-        started = time.monotonic()
-        try:
-            async with self.shell.session(user) as connection:
-                done = await execute(connection, command, patient(within), stdin)
-        except asyncssh.TimeoutError as error:
-            raise CommandError(
-                f"{self._shown(command, user)} did not end within {patient(within):.0f} s",
-                f"it had written: {text_of(error.stdout)}{text_of(error.stderr)}",
-            ) from None
-        except (asyncssh.Error, OSError) as error:
-            raise MachineError(
-                f"{self.name} does not answer any more: {error}",
-                "the end of its console:\n" + "\n".join(self.console().splitlines()[-5:]),
-            ) from error
-        status = done.returncode
-        return Completed(
-            command,
-            text_of(done.stdout),
-            text_of(done.stderr),
-            255 if status is None else status,
-            time.monotonic() - started,
-        )
-
-    def run(
-        self,
-        command: str,
-        user: str = "root",
-        within: float = 60.0,
-        stdin: bytes | None = None,
-    ) -> Completed:
-        """Run a command as a user and return how it ended; see `run_async`."""
-        return wait_for(self.run_async(command, user, within, stdin))
-
-    def succeed(
-        self,
-        command: str,
-        user: str = "root",
-        within: float = 60.0,
-        stdin: bytes | None = None,
-    ) -> str:
-        """Run a command that must succeed; return its standard output.
-
-        Raises:
-            CommandError: it failed; the text holds all that it wrote.
-        """
-        done = self.run(command, user, within, stdin)
-        if done.status != 0:
-            raise CommandError(
-                f"{self._shown(command, user)} failed with status {done.status}:\n"
-                f"{(done.stdout + done.stderr).strip()}"
-            )
-        return done.stdout
-
-    def fail(self, command: str, user: str = "root", within: float = 60.0) -> str:
-        """Run a command that must fail; return all that it wrote.
-
-        Raises:
-            CommandError: it succeeded.
-        """
-        done = self.run(command, user, within)
-        if done.status == 0:
-            raise CommandError(f"{self._shown(command, user)} succeeded, and should not have")
-        return done.stdout + done.stderr
 
     def wait_for_unit(self, unit: str, user: str = "root", within: float = 60.0) -> None:
         """Wait until a systemd unit is active.
@@ -274,75 +186,6 @@ class BaseMachine(ABC):
             lambda: CommandError(f"{self.name}: nothing listens on {host} port {port}"),
         )
 
-    def copy_to(self, local: Path, remote: str, user: str = "root") -> None:
-        """Copy a file or a folder to the machine, owned by `user`, with its modes.
-
-        Raises:
-            CommandError: it cannot be written there.
-        """
-        what = f"{local} to {remote}"
-        wait_for(
-            self._copy(
-                what, user, lambda sftp: sftp.put(local, remote, preserve=True, recurse=True)
-            )
-        )
-
-    def copy_from(self, remote: str, local: Path, user: str = "root") -> None:
-        """Copy a file or a folder from the machine.
-
-        Raises:
-            CommandError: it cannot be read there.
-        """
-        what = f"{remote} from there to {local}"
-        wait_for(
-            self._copy(
-                what, user, lambda sftp: sftp.get(remote, local, preserve=True, recurse=True)
-            )
-        )
-
-    async def _copy(
-        self, what: str, user: str, action: Callable[[asyncssh.SFTPClient], Awaitable[None]]
-    ) -> None:
-        try:
-            async with (
-                self.shell.session(user) as connection,
-                connection.start_sftp_client() as sftp,
-            ):
-                await action(sftp)
-        except (asyncssh.SFTPError, OSError) as error:
-            raise CommandError(f"{self.name}: cannot copy {what} as {user}: {error}") from error
-
-    def write_file(self, remote: str, content: str | bytes, user: str = "root") -> None:
-        """Write a file, and the folders that it lies in; `~/` is the user's home.
-
-        Raises:
-            CommandError: it cannot be written.
-        """
-        data = content.encode() if isinstance(content, str) else content
-        where = shlex.quote(remote)
-        if remote.startswith("~/"):
-            where = '"$HOME"/' + shlex.quote(remote[2:])
-        self.succeed(f'mkdir -p "$(dirname {where})" && cat > {where}', user, stdin=data)
-
-    def journal(self, unit: str, user: str = "root", lines: int = 200) -> str:
-        """The end of a unit's journal, the system's for root and otherwise the user's own."""
-        scope = "" if user == "root" else "--user "
-        command = f"journalctl {scope}--no-pager -q -o short-precise -n {lines} -u "
-        return self.run(command + shlex.quote(unit), user).stdout
-
-    def forward(self, remote: str, local: Path, user: str = "root") -> Path:
-        """Make a unix socket of the machine reachable as a unix socket here.
-
-        It lasts as long as the connection to the machine.
-        """
-
-        async def listen() -> None:
-            connection = await self.shell.connection(user)
-            await connection.forward_local_path(str(local), remote)
-
-        wait_for(listen())
-        return local
-
     def reboot(self, within: float = 120.0) -> None:
         """Shut down in order, boot again, and wait until root can log in.
 
@@ -367,15 +210,11 @@ class BaseMachine(ABC):
             within,
             lambda: MachineError(
                 f"{self.name} did not come back within {within:.0f} s after a reboot",
-                "the end of its console:\n" + "\n".join(self.console().splitlines()[-15:]),
+                self._last_words(15),
             ),
         )
 
     # -- helpers -------------------------------------------------------------------------------
-
-    def _shown(self, command: str, user: str) -> str:
-        """A command as one could paste it into the machine."""
-        return f"{self.name}: as {user}: {command}"
 
     def _poll(
         self, done: Callable[[], bool], within: float, error: Callable[[], Exception]
@@ -386,7 +225,7 @@ class BaseMachine(ABC):
             if why := self.ended():
                 raise MachineError(
                     f"{self.name} does not run any more: {why}",
-                    "the end of its console:\n" + "\n".join(self.console().splitlines()[-15:]),
+                    self._last_words(15),
                 )
             if time.monotonic() > deadline:
                 raise error()
