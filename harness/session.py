@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import HostError, MachineError
+from harness.deploying import Deploying, network_of
+from harness.errors import HostError
 from harness.keeper.client import Keeper
 from harness.kept.keeping import Keeping
 from harness.kept.options import Keep
 from harness.loop import cancel_all
-from harness.machines.stock import Network, Stock
+from harness.machines.stock import Stock
 from harness.machines.supply import MEMORY, Supply
 from harness.mailserver.image import Image
-from harness.memory import Place, Room
-from harness.observations import Observations
-from harness.progress import ERROR, FAILED, FOR_MEMORY, GONE, KEPT, PLANS, UP, WAITS, Progress
+from harness.memory import Room
+from harness.progress import KEPT, PLANS, Progress
 from harness.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -32,8 +30,6 @@ OpenStock = Callable[[Keeper], Stock]
 
 Say = Callable[[str], None]
 
-NO_SPACE = os.strerror(errno.ENOSPC)
-"""What programs on a machine say where this computer's disk is full."""
 KEEPER_LOOK = 0.5
 """Seconds between two looks whether the keeper still lives, while a deployment is waited for."""
 ABANDONED_WITHIN = 5.0
@@ -81,16 +77,15 @@ class Session:
         self._planned: dict[str, tuple[Scenario, bool]] = {}
         self._coming: dict[str, Future[Deployment]] = {}
         self._begun: dict[str, Future[Deployment]] = {}
-        self._made: list[Deployment] = []
         self._kept = Keeping(run, str(image.label), keep, say)
         self._ending: list[Future[list[str]]] = []
-        self._left: list[str] = []
-        self._closed = False
         self.proof = ""
         """What was shown of a host that stays, once the session is closed."""
-        self._places: dict[str, Place] = {}
         self._workers = ThreadPoolExecutor(at_once, thread_name_prefix="deploy")
         self._supply = Supply(lambda: open_stock(self.keeper), room or Room(), self._workers)
+        self._deploying = Deploying(
+            run, image, self._supply, self._progress, say, lambda: self._is_gone
+        )
         # Taking one down is mostly waiting as well: the next need not wait for it.
         self._undertaker = ThreadPoolExecutor(1, thread_name_prefix="undertaker")
 
@@ -109,6 +104,10 @@ class Session:
             for thing in self._keeper.call("hello")["swept"]:
                 self.say(f"removed what a dead run had left: {thing}")
         return self._keeper
+
+    @property
+    def _is_gone(self) -> bool:
+        return self._keeper is None or self._keeper.is_gone()
 
     @property
     def stock(self) -> Stock:
@@ -133,7 +132,7 @@ class Session:
         Raises:
             HarnessError: there can be no machines.
         """
-        self._supply.boot_ahead(_network_of(scenario))
+        self._supply.boot_ahead(network_of(scenario))
 
     def plan(self, scenario: Scenario, observe: bool) -> None:
         """Announce a deployment that tests will ask for, in the order in which they will.
@@ -148,7 +147,7 @@ class Session:
     def planned(self) -> None:
         """Tell how many deployments have been announced."""
         self._progress.note("", PLANS, str(len(self._planned)))
-        needed = {_network_of(scenario) for scenario, _ in self._planned.values()}
+        needed = {network_of(scenario) for scenario, _ in self._planned.values()}
         self._ending += map(self._undertaker.submit, self._supply.not_needed(needed))
 
     def deploy(self, scenario: Scenario) -> Deployment:
@@ -162,8 +161,7 @@ class Session:
         if scenario.id not in self._coming:  # else it would be planned, and deployed, once more
             self.plan(scenario, observe=False)
             self._begin(scenario.id)
-        if scenario.id in self._places:
-            self._places[scenario.id].hurry()
+        self._deploying.hurry(scenario)
         for name in list(self._planned):
             if len(self._coming) < self.at_once:
                 self._begin(name)
@@ -184,116 +182,17 @@ class Session:
             return
         self.stock.prepare()  # here, not by several threads at once
         scenario, observe = self._planned.pop(name)
-        self._progress.note(name, WAITS)
         # In this order they will be needed, whichever thread comes first.
-        self._places[name] = self._supply.place(_network_of(scenario))
-        self._coming[name] = self._workers.submit(self._bring_up, scenario, observe)
+        self._deploying.take_place(scenario)
+        self._coming[name] = self._workers.submit(self._deploying.bring_up, scenario, observe)
         self._begun[name] = self._coming[name]
-
-    def _bring_up(self, scenario: Scenario, observe: bool) -> Deployment:
-        try:
-            deployment = self._brought_up(scenario, observe)
-        except BaseException as error:
-            self._progress.note(scenario.id, ERROR, str(error) or type(error).__name__)
-            self._places[scenario.id].leave()
-            raise
-        failure = deployment.failure
-        self._progress.note(scenario.id, FAILED if failure else UP, str(failure or ""))
-        return deployment
-
-    def _brought_up(self, scenario: Scenario, observe: bool) -> Deployment:
-        # Booting and starting keep a core busy, probing mostly waits: no more of the former at
-        # once than there are cores lets the first deployments be probed while others start.
-        self._wait_for_room(scenario)
-        deployment = self._booted(scenario)
-        with self._given_back(deployment):
-            deployment.up()
-            if deployment.failure is not None and NO_SPACE in str(deployment.failure):
-                raise HostError(
-                    f"{scenario.id}: its machine's disk, which is this computer's, is full",
-                    "`dms-harness clean --cache` and `df` tell more",
-                )
-        self._places[scenario.id].settle()
-        with self._given_back(deployment):
-            if observe and deployment.failure is None:
-                deployment.observe()
-            # What was seen of a machine that is gone says nothing about the mail server.
-            if why := deployment.machine.ended():
-                raise MachineError(f"{scenario.id}: its machine does not run any more: {why}")
-        return deployment
-
-    def _wait_for_room(self, scenario: Scenario) -> None:
-        place = self._places[scenario.id]
-        if self.stock.limit is not None or place.is_starting:
-            return  # there is but one machine; or it boots already
-
-        def tell(why: str) -> None:
-            self._progress.note(scenario.id, FOR_MEMORY, why)
-            self.say(f"{scenario.id}: {why}")
-
-        def is_over() -> bool:
-            return self._closed or self._keeper is None or self._keeper.is_gone()
-
-        if not place.wait(MEMORY, tell, is_over):
-            raise MachineError(f"{scenario.id}: the run ended before there was room for it")
-
-    @contextlib.contextmanager
-    def _given_back(self, deployment: Deployment) -> Iterator[None]:
-        """Take a deployment down that no test will see: the next may need its very machine."""
-        try:
-            yield
-        except Exception:
-            self._left += self._down(deployment)
-            raise
-
-    def _booted(self, scenario: Scenario) -> Deployment:
-        deployment = self._new(scenario)
-        try:
-            with self._given_back(deployment):
-                deployment.boot()
-        except MachineError as error:
-            if self._closed:
-                raise
-            # A machine that fails says nothing about the scenario: once more, and say so.
-            self.say(f"{scenario.id}: {error.message}; trying once more on a new machine")
-            deployment.observations.record("retry", "boot", "failed", why=error.message)
-            deployment = self._new(scenario)
-            with self._given_back(deployment):
-                deployment.boot()
-        return deployment
-
-    def _new(self, scenario: Scenario) -> Deployment:
-        if self._closed:
-            raise MachineError(f"{scenario.id}: the run ended before its machine was made")
-        from harness.deployment import Deployment  # takes long: the first machine boots meanwhile
-
-        machine = self._supply.machine(_network_of(scenario))
-        observations = Observations(
-            scenario.variant_id, self.run / "observations.jsonl", scenario.repetition
-        )
-        observations.record("mail server", "image", str(self.image.label))
-        deployment = Deployment(
-            scenario,
-            machine,
-            observations,
-            self.run / scenario.id,
-            lambda phase: self._progress.note(scenario.id, phase),
-        )
-        self._made.append(deployment)
-        return deployment
 
     def retire(self, scenario: Scenario) -> None:
         """Take a deployment down in the background; `close` tells what was left of it."""
         coming = self._coming.pop(scenario.id, None)
         # One that is still on its way was interrupted: `close` does not wait for it.
         if coming is not None and coming.done() and coming.exception() is None:
-            self._ending.append(self._undertaker.submit(self._ended, coming.result()))
-
-    def _ended(self, deployment: Deployment) -> list[str]:
-        try:
-            return self._down(deployment)
-        finally:
-            self._places[deployment.scenario.id].leave()
+            self._ending.append(self._undertaker.submit(self._deploying.end, coming.result()))
 
     def keep(self, scenario: Scenario) -> None:
         """Leave a deployment to the user when the session is closed, instead of `retire`."""
@@ -301,7 +200,7 @@ class Session:
         if coming is None or not coming.done() or coming.exception() is not None:
             return self.retire(scenario)
         deployment = coming.result()
-        if why_not := self._kept.add(deployment, self._places[scenario.id], MEMORY):
+        if why_not := self._kept.add(deployment, self._deploying.places[scenario.id], MEMORY):
             self.say(f"{scenario.id} is not kept: {why_not}")
             return self.retire(scenario)
         del self._coming[scenario.id]
@@ -312,37 +211,30 @@ class Session:
         """Take down what was to be kept as well: the user wants an end."""
         self._kept.clear()
 
-    def _down(self, deployment: Deployment) -> list[str]:
-        if deployment.is_down:
-            return []
-        left = deployment.down()
-        self._progress.note(deployment.scenario.id, GONE)
-        return left
-
     def close(self) -> None:
         """Take everything down, whatever it is doing, and wait until it is gone, once.
 
         Raises:
             HostError: something is left on this computer; the text names it.
         """
-        if self._closed and self._keeper is None:
+        if self._deploying.closed and self._keeper is None:
             return
-        self._closed = True
+        self._deploying.closed = True
         self._planned.clear()
         if on_their_way := [name for name, begun in self._begun.items() if not begun.done()]:
             self.say(f"ending what is on its way: {', '.join(on_their_way)}")
         if self._coming_keeper is not None:
             with contextlib.suppress(HostError):  # whoever asked for it was told
                 assert self.keeper
-        left = self._left
+        left = self._deploying.left
         try:
             left += self._supply.remove_ahead()
             self._undertaker.shutdown(wait=True)
-            for deployment in self._made:
+            for deployment in self._deploying.made:
                 if deployment in self._kept:
                     deployment.leave()
                 else:
-                    left += self._down(deployment)
+                    left += self._deploying.down(deployment)
             for ending in self._ending:
                 left += ending.result()
             of_stock, self.proof = self._supply.close_stock()
@@ -358,8 +250,7 @@ class Session:
             finally:
                 complaint = self._kept.let_go(keeper) if keeper is not None else ""
                 self._supply.give_up_places()
-                for place in self._places.values():
-                    place.leave()
+                self._deploying.give_up_places()
         left += [complaint] if complaint else []
         if left:
             raise HostError(
@@ -373,8 +264,3 @@ class Session:
         deadline = time.monotonic() + ABANDONED_WITHIN
         while wait(self._begun.values(), 0.05).not_done and time.monotonic() < deadline:
             cancel_all()
-
-
-def _network_of(scenario: Scenario) -> Network:
-    """The network that a scenario's machine needs."""
-    return Network(scenario.interface, scenario.table.families, scenario.second_interface)

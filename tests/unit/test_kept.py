@@ -101,11 +101,11 @@ class Scene:
         coming: Future[Any] = Future()
         coming.set_result(deployment)
         self.session._coming[deployment.scenario.id] = coming
-        self.session._made.append(cast("Any", deployment))
+        self.session._deploying.made.append(cast("Any", deployment))
         place = self.session._supply.place(USUAL)
         assert place.now(MEMORY)
         place.settle()
-        self.session._places[deployment.scenario.id] = place
+        self.session._deploying.places[deployment.scenario.id] = place
 
     def _leave(self, _: object, deployments: list[Any], *others: Any) -> str:
         if self.refuses:

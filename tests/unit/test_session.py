@@ -71,7 +71,7 @@ def session(keeper: FakeKeeper, tmp_path: Path) -> Iterator[Session]:
 
 
 def machine_of(session: Session, number: int = 0) -> NspawnMachine:
-    machine = session._new(PASTA[number]).machine
+    machine = session._deploying._new(PASTA[number]).machine
     assert isinstance(machine, NspawnMachine)
     return machine
 
