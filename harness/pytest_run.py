@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
-import sys
-import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import cached_property
@@ -23,46 +20,32 @@ import pytest
 from harness import cache
 from harness.errors import HarnessError, HostError
 from harness.kept.options import OPTION, Keep, insist
-from harness.machines.options import options_of, words_of
+from harness.machines.options import options_of
 from harness.memory import budget_of
-from harness.progress import MACHINE, Progress
+from harness.pytest_telling import Telling
 from harness.scheduling import scope_of, share_of, suggested_deployments
 
 if TYPE_CHECKING:
     from harness.keeper.client import Keeper
     from harness.kept.marker import Kept
     from harness.machines.choice import Choice
-    from harness.report.live import Live
     from harness.scenario import Scenario
     from harness.session import Session
 
-STARTED = time.time()
 DEPLOYMENT_TESTS = Path("tests") / "deployments"
 AHEAD = 6
 """For up to so many variants a machine boots before it is known which tests there are."""
 
 
-class Run:
-    """What one process of pytest's does for the harness.
-
-    Args:
-        config: pytest's.
-    """
+class Run(Telling):
+    """What one process of pytest's does for the harness."""
 
     def __init__(self, config: pytest.Config) -> None:
-        self.config = config
-        self._worker: dict[str, Any] | None = getattr(config, "workerinput", None)
-        self._folder: Path | None = None
+        super().__init__(config)
         self._keeper: Future[Keeper] | None = None
         self._session: Session | None = None
-        self._live: Live | None = None
         self._failed: set[str] = set()
         self._was_interrupted = False
-
-    @property
-    def is_worker(self) -> bool:
-        """Whether it is one of xdist's workers."""
-        return self._worker is not None
 
     @property
     def deploys(self) -> bool:
@@ -153,7 +136,7 @@ class Run:
                 "leave -n out",
             )
         insist(self.keep, self.machine)
-        self._start_live()
+        self.start_live()
         stock = self.session.stock
         if distributed:
             self.session.close()  # the workers' machines are their own
@@ -201,10 +184,10 @@ class Run:
 
             keeper = self.keeper
             option, why = self.config.getoption("--mailserver"), ASKED_FOR
-            if self._worker is not None and option == "auto":
-                option, why = self._worker.get("dms_image", ("auto", ""))
+            if self.worker is not None and option == "auto":
+                option, why = self.worker.get("dms_image", ("auto", ""))
             budget = budget_of(self.machine.options.memory_budget)
-            workers = int((self._worker or {}).get("workercount", 1))
+            workers = int((self.worker or {}).get("workercount", 1))
             self._session = open_session(
                 self.machine,
                 self.folder,
@@ -215,7 +198,7 @@ class Run:
                 starting=max(1, (os.cpu_count() or 1) // workers),
                 progress=self.progress,
                 keep=self.keep,
-                say_of_machine=self._say_of_machine,
+                say_of_machine=self.say_of_machine,
             )
         return self._session
 
@@ -237,10 +220,10 @@ class Run:
 
     def own(self, items: list[pytest.Item]) -> list[pytest.Item]:
         """Those of the collected tests that this process will be asked to run, in that order."""
-        if self._worker is None:
+        if self.worker is None:
             return items
         scopes = dict.fromkeys(scope_of(item.nodeid) for item in items)
-        share = share_of(scopes, self._worker["workerid"], self._worker["workercount"])
+        share = share_of(scopes, self.worker["workerid"], self.worker["workercount"])
         turns = {scope: turn for turn, scope in enumerate(share)}
         mine = [item for item in items if scope_of(item.nodeid) in turns]
         return sorted(mine, key=lambda item: turns[scope_of(item.nodeid)])
@@ -302,75 +285,6 @@ class Run:
                     self._keeper.result().close()
         finally:
             self.stop_live()
-
-    # -- what is told --------------------------------------------------------------------------
-
-    @property
-    def has_folder(self) -> bool:
-        """Whether there is anything to tell of."""
-        return self._folder is not None
-
-    @property
-    def folder(self) -> Path:
-        """The run's folder; made when the first deployment needs it."""
-        if self._folder is None:
-            from harness.opening import new_run
-
-            given = (self._worker or {}).get("dms_run")
-            runs = self.config.getoption("--runs") or self.config.rootpath / "runs"
-            self._folder = Path(given) if given else new_run(runs).absolute()
-        return self._folder
-
-    @cached_property
-    def progress(self) -> Progress:
-        """Where this process writes down what it is doing."""
-        return Progress(self.folder, (self._worker or {}).get("workerid", ""))
-
-    def _start_live(self) -> None:
-        """Show what is going on from now on, where pytest shows anything."""
-        reporter: Any = self.config.pluginmanager.getplugin("terminalreporter")
-        if reporter is None or not hasattr(getattr(reporter, "_tw", None), "_file"):
-            return
-        from harness.report.live import Live, way_of
-
-        way = way_of(self.config, reporter.isatty(), os.environ)
-        self._live = Live(self.folder, reporter, way, STARTED)
-
-    def stop_live(self) -> None:
-        """Show nothing below pytest's lines any more."""
-        live, self._live = self._live, None
-        if live is not None:
-            live.close()
-
-    def _say_of_machine(self, text: str) -> None:
-        self.progress.note(MACHINE, text.removeprefix("machine: "))
-        self.say(text)
-
-    def say(self, text: str) -> None:
-        """Tell the user at the terminal what is being done, whatever pytest captures."""
-        if self._live is not None or self.is_worker:  # the controller reads what workers say
-            self.progress.say(text)
-            if self._live is not None:
-                self._live.catch_up()
-            return
-        if self.config.get_verbosity() < 0:
-            return
-        manager = self.config.pluginmanager.getplugin("capturemanager")
-        quiet = manager.global_and_fixture_disabled() if manager else contextlib.nullcontext()
-        with quiet:
-            print(f"[{time.time() - STARTED:6.1f} s] {text}", file=sys.stderr, flush=True)
-
-    @property
-    def command(self) -> str:
-        """The command that this run was, with the options that decide what is tested."""
-        program = sys.argv[0]
-        words = [sys.executable, "-m", "pytest"] if program.endswith("__main__.py") else [program]
-        if self.config.getoption("--scenarios"):
-            words.append(f"--scenarios={self.config.getoption('--scenarios')}")
-        words += words_of(options_of(self.config.option))
-        if self.config.getoption("--mailserver") != "auto":
-            words.append(f"--mailserver={self.config.getoption('--mailserver')}")
-        return shlex.join(words)
 
 
 run_key: pytest.StashKey[Run] = pytest.StashKey()
