@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 import shlex
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from harness import authority, by_hand, evidence, facts, id_map, leaks
 from harness.errors import CommandError, DeploymentError, HarnessError
@@ -30,12 +28,6 @@ from harness.scenario import Scenario
 from harness.site import Site
 from harness.throughput import engine as throughput
 from harness.vantage import Turns, Vantage
-
-if TYPE_CHECKING:
-    from podman import PodmanClient
-
-LISTENER = re.compile(r'users:\(\("([^"]+)"')
-"""The process that listens on a port, in the words of `ss`."""
 
 
 class Deployment:
@@ -173,10 +165,8 @@ class Deployment:
         """
         publish = self.scenario.table.publish
         port = publish.get("smtp") or min(publish.values())
-        shown = self.machine.run(f"ss -Hltnp sport = :{port}").stdout
-        listening = LISTENER.search(shown)
-        forwarder = listening.group(1) if listening else "nothing"
-        self.observations.record("forwarder", str(port), forwarder, line=shown.strip())
+        forwarder, line = facts.of_listener(self.machine, port)
+        self.observations.record("forwarder", str(port), forwarder, line=line)
         if forwarder == "slirp4netns":
             self._turns = defaultdict(asyncio.Lock)
 
@@ -250,20 +240,6 @@ class Deployment:
     def exec(self, command: str) -> Completed:
         """Run a command inside the container."""
         return wait_for(self.launcher.exec_async(command))
-
-    @contextmanager
-    def podman(self) -> Iterator[PodmanClient]:
-        """A client of the machine's podman API, that of the deployment's user."""
-        from podman import PodmanClient
-
-        user = self.launcher.user
-        uid = self.machine.succeed("id -u", user).strip()
-        runtime = "/run" if user == "root" else f"/run/user/{uid}"
-        with tempfile.TemporaryDirectory(prefix="dms-podman-") as folder:
-            local = Path(folder) / "podman.sock"
-            self.machine.forward(f"{runtime}/podman/podman.sock", local, user)
-            with PodmanClient(base_url=f"unix://{local}") as client:
-                yield client
 
     def save_evidence(self) -> None:
         """Collect what shows how things stand, once, as far as the machine still answers."""

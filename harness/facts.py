@@ -7,6 +7,7 @@ probe of a `Site`. Where one cannot be asked, that is an observation with the ou
 from __future__ import annotations
 
 import asyncio
+import re
 import shlex
 from collections.abc import Mapping
 from itertools import zip_longest
@@ -32,6 +33,8 @@ SELINUX = Path("/sys/fs/selinux/enforce")
 """Where the kernel has SELinux, and nowhere else."""
 NAMES = ("selinux", "kernel of its own")
 """What `OF_THE_HOST` answers, in its order."""
+LISTENER = re.compile(r'users:\(\("([^"]+)"')
+"""The process that listens on a port, in the words of `ss`."""
 OF_THE_CONTAINER: Mapping[str, str] = {
     "network mode": ".HostConfig.NetworkMode",
     "image": ".ImageName",
@@ -54,6 +57,13 @@ def of_kernel(machine: BaseMachine) -> dict[str, str]:
 def of_shared_kernel() -> dict[str, str]:
     """What is known of any machine that shares this computer's kernel, before it boots."""
     return {} if SELINUX.exists() else {"selinux": "absent"}
+
+
+def of_listener(machine: BaseMachine, port: int) -> tuple[str, str]:
+    """The process that listens on a machine's port, or `nothing`, and the line of `ss` about it."""
+    shown = machine.run(f"ss -Hltnp sport = :{port}").stdout
+    listening = LISTENER.search(shown)
+    return listening.group(1) if listening else "nothing", shown.strip()
 
 
 async def observe_container(launcher: Launcher, observations: Observations) -> None:

@@ -10,6 +10,7 @@ import pytest
 from harness import peers
 from harness.deployment import Deployment
 from harness.machines.testinfra import host_of
+from harness.podman_api import podman_of
 from harness.scenario import Scenario
 from harness.scenario_words import Checks
 
@@ -35,7 +36,7 @@ def test_mail_server_does_not_come_up(scenario: Scenario, deployment: Deployment
 def test_container_is_the_one_that_the_files_describe(
     scenario: Scenario, running: Deployment
 ) -> None:
-    with running.podman() as podman:
+    with podman_of(running.machine, running.launcher.user) as podman:
         # Beside it there are only the peers that the harness itself has started.
         (name,) = [
             name

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from podman import PodmanClient
 from support import NEEDS_ROOT, read, store_of, until
 
 from harness import addresses, cache
@@ -31,6 +30,7 @@ from harness.machines.nspawn import NspawnMachine
 from harness.mailserver.choose import choose
 from harness.mailserver.image import NAME
 from harness.outside.world import EXCHANGER, World
+from harness.podman_api import podman_of
 from harness.vantage import Family
 
 pytestmark = NEEDS_ROOT
@@ -180,12 +180,9 @@ def test_podman_works_for_every_user_with_the_image_under_the_operators_name(
         assert int(labels) > 0
 
 
-def test_podman_answers_over_its_forwarded_socket(machine: NspawnMachine, tmp_path: Path) -> None:
+def test_podman_answers_over_its_forwarded_socket(machine: NspawnMachine) -> None:
     for user in users(machine):
-        uid = machine.succeed("id -u", user).strip()
-        runtime = "/run" if user == "root" else f"/run/user/{uid}"
-        local = machine.forward(f"{runtime}/podman/podman.sock", tmp_path / user, user)
-        with PodmanClient(base_url=f"unix://{local}") as client:
+        with podman_of(machine, user) as client:
             assert client.ping()
             assert [image for image in client.images.list() if NAME in image.tags]
             assert client.containers.list(all=True) == []
