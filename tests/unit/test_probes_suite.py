@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from probes_support import Behaviour, SocketpairConnector, deployment, vantage
+from mail_server_support import Behaviour
+from probes_support import SocketpairConnector, deployment, vantage
 
 from harness import judge, judge_relay
 from harness.observations import Observations

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from probes_support import ALICE, BOB, DOMAIN, OUTSIDE, vantage
+from mail_server_support import ALICE, BOB, DOMAIN, OUTSIDE
+from probes_support import vantage
 
 from harness.errors import HarnessError
 from harness.machines.execution import Completed

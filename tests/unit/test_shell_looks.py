@@ -9,7 +9,8 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from probes_support import ALICE, BOB, OUTSIDE, Behaviour, deployment, vantage
+from mail_server_support import ALICE, BOB, OUTSIDE, Behaviour
+from probes_support import deployment, vantage
 
 from harness.deployment import Deployment
 from harness.errors import HarnessError

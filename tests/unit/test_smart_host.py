@@ -10,7 +10,8 @@ from pathlib import Path
 
 import aiosmtplib
 import pytest
-from probes_support import Behaviour, deployment, listening
+from mail_server_support import Behaviour
+from probes_support import deployment, listening
 
 from harness import authority, judge_smart_host
 from harness.observations import Json, Observations

@@ -1,13 +1,15 @@
-"""The box: what its disk begins with, and what it is made of."""
+"""The box: which one is meant, what its disk begins with, and what it is made of."""
 
 from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from harness.machines.vagrant.box import BUILT_WITH
+from harness.errors import HostError
+from harness.machines.vagrant.box import BUILT_WITH, PREFIX, find_box
 from harness.machines.vagrant_box import (
     PARTITION,
     SECTOR,
@@ -18,6 +20,19 @@ from harness.machines.vagrant_box import (
 )
 
 GIGABYTE = (1 << 30) // SECTOR
+NOBODY: Any = None
+
+
+def test_a_box_file_has_a_name_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "mine.box"
+    file.touch()
+    box = find_box(str(file), NOBODY, NOBODY, print)
+    assert (box.name, box.url, box.is_here) == (f"{PREFIX}mine", file.as_uri(), True)
+
+
+def test_a_box_file_that_is_not_there_is_told() -> None:
+    with pytest.raises(HostError, match=r"--vagrant-box ./none.box: no such file"):
+        find_box("./none.box", NOBODY, NOBODY, print)
 
 
 def test_the_disk_has_one_linux_partition_that_reaches_its_end() -> None:
