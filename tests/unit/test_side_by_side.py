@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from generation_samples import (
-    DEBIAN_12,
-    DEBIAN_13,
-    FORKY,
-    as_if,
-    failing,
-    four_generations,
-    not_applicable,
-    seeing_clients,
-    without,
-)
-from report_samples import VANTAGES, deployed
+from generation_samples import DEBIAN_13, as_if, failing, four_generations, not_applicable, without
+from report_samples import deployed
 
-from harness.cli import main
-from harness.report.diff_meaning import Group
 from harness.report.html.make import report_of
 from harness.report.html.render import as_html
 
@@ -159,59 +146,6 @@ def test_that_it_did_not_come_up_is_held_against_what_is_expected(
     assert bool(made.alarming) is (state == "down")
 
 
-def test_differences_are_told_by_what_they_mean(made: Report) -> None:
-    groups = {section.group: section for section in made.differences}
-    assert next(iter(groups)) is Group.OPENED
-    rows = {name: row for row in groups[Group.OPENED].rows for name in row.scenarios}
-    assert rows.keys() == {"compose-permit_container", "compose-permit_none"}
-    flaky = rows["compose-permit_none"]
-    assert flaky.where == "self_v4"
-    assert flaky.values[1].text == "refused ×1 / relayed ×1"
-    row = rows["compose-permit_container"]
-    assert row.where == "outside"
-    assert [value.text for value in row.values] == ["relayed", "relayed", "refused", "refused"]
-    (start,) = groups[Group.START].rows
-    assert [value.rank for value in start.values] == [0, 0, 0, 1]
-    (address,) = groups[Group.ADDRESS].rows
-    assert list(address.scenarios) == [
-        "compose-permit_container",
-        "compose-permit_none",
-        "compose-permit_unset",
-    ]
-    assert address.where == "outside"
-    seen = ["10.89.0.2", "10.89.0.2", "own address", "own address"]
-    assert [value.text for value in address.values] == seen
-
-
-def test_nothing_is_said_of_what_did_not_come_up_but_that(tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    source.mkdir()
-    lan = [each for each in VANTAGES if "lan" in each]
-    deployed(source, "demo-first", relays=lan, expected=lan, seen_as="10.89.0.2")
-    night = tmp_path / "night"
-    as_if(source, night / "1", DEBIAN_12, failing(lambda _: True, "no pasta"))
-    as_if(source, night / "2", DEBIAN_13)
-    as_if(source, night / "3", FORKY, seeing_clients(lambda _: True))
-    made = report_of([night], None)
-    groups = {section.group: section for section in made.differences}
-    assert list(groups) == [Group.OPENED, Group.ADDRESS, Group.START]
-    (row,) = groups[Group.OPENED].rows
-    assert [(value.text, value.rank) for value in row.values] == [
-        ("did not come up", None),
-        ("relayed", 0),
-        ("refused", 1),
-    ]
-    (row,) = groups[Group.START].rows
-    assert [value.text for value in row.values] == ["failed: no pasta", "came up", "came up"]
-
-
-def test_a_generation_without_the_variant_has_no_value(made: Report) -> None:
-    for section in made.differences:
-        for row in section.rows:
-            if row.scenarios[0].startswith("pasta"):
-                assert (row.values[0].text, row.values[0].rank) == ("not run", None)
-
-
 def test_overview_counts_what_others_do_not_see(made: Report) -> None:
     strips = {strip.name: dict(strip.states) for strip in made.overview.strips}
     assert strips[NAMES[3]]["rootful-permit_unset"] == "odd"
@@ -224,72 +158,6 @@ def test_overview_counts_what_others_do_not_see(made: Report) -> None:
     # Two and two of them: nobody is like most.
     assert {strips[name]["compose-permit_unset"] for name in NAMES} == {"odd"}
     assert [card.open for card in made.overview.cards] == [0, 1, 0, 0]
-
-
-def test_claims_are_judged_for_each_generation(made: Report) -> None:
-    assert made.claims is not None
-    assert {len(each.each) for each in made.claims.judgements} == {4}
-    assert len(made.claims.whole.verdicts) == len(made.claims.judgements)
-
-
-def test_claims_that_generations_disagree_about_are_marked(tmp_path: Path) -> None:
-    claims = tmp_path / "claims.toml"
-    claims.write_text(
-        '[C1]\nquote = "it starts"\nsection = "s"\ntest = "t"\n'
-        '[[C1.case]]\nwhen = "started"\nscenario = "demo-*"\nkind = "forwarder"\n'
-        'holds = "pasta.*"\n',
-        encoding="utf-8",
-    )
-    (tmp_path / "a").mkdir()
-    deployed(tmp_path / "a", "demo-first")
-    as_if(tmp_path / "a", tmp_path / "runs" / "1", DEBIAN_13)
-    as_if(tmp_path / "a", tmp_path / "runs" / "2", FORKY, _other_forwarder)
-    made = report_of([tmp_path / "runs"], claims)
-    assert made.claims is not None
-    (disagreed,) = made.claims.differing
-    assert [str(each.verdict) for each in disagreed.each] == ["upheld", "contradicted"]
-    assert str(disagreed.of_all.verdict) == "depends"
-    assert "Generations disagree about 1 claim" in as_html(made)
-
-
-def _other_forwarder(fact: dict[str, object]) -> dict[str, object]:
-    return fact | {"outcome": "rootlessport"} if fact["kind"] == "forwarder" else fact
-
-
-def test_same_network_path_is_drawn_once(made: Report) -> None:
-    page = as_html(made)
-    pictures = page.count('<svg class="path"')
-    paths = {
-        (each.deployed.scenario, each.path.said)
-        for each in made.deployments
-        if each.path is not None
-    }
-    assert pictures == len(paths) < sum(bool(each.path) for each in made.deployments)
-
-
-def test_every_deployment_keeps_its_own_observations(made: Report) -> None:
-    page = as_html(made)
-    assert page.count('<script type="application/gzip"') == len(made.deployments) == 22
-    assert len({each.name for each in made.deployments}) == 22
-    assert len(set(re.findall(r' id="([^"]+)"', page))) == len(re.findall(r' id="([^"]+)"', page))
-
-
-def test_versions_are_side_by_side(made: Report) -> None:
-    facts = dict(made.versions)
-    assert [list(values) for values in facts["podman"]] == [
-        ["podman version 4.3.1"],
-        ["podman version 5.4.2"],
-        ["podman version 5.8.0"],
-        ["podman version 5.8.1"],
-    ]
-    assert "host_key" not in facts
-
-
-def test_time_is_of_each_generation_and_runs_begin_together(made: Report) -> None:
-    assert [each.of.number for each in made.timelines] == [1, 2, 3, 4]
-    assert [each.runs for each in made.timelines] == [2, 3, 2, 2]
-    for each in made.timelines:
-        assert sum(line.bars[0].left == 0 for line in each.lines) == each.runs
 
 
 def test_variants_that_are_applicable_nowhere_are_named(tmp_path: Path) -> None:
@@ -330,30 +198,6 @@ def test_a_cell_in_which_nothing_is_applicable_tells_its_generation(tmp_path: Pa
     assert "no SELinux" in page
 
 
-def test_command_takes_a_folder_of_cells(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    night = four_generations(tmp_path)
-    (night / "idle").mkdir()
-    (night / "idle" / "tests.jsonl").write_text("", encoding="utf-8")
-    out = tmp_path / "night.html"
-    assert main(["report", str(night), "--claims", str(CLAIMS), "--output", str(out)]) == 0
-    assert capsys.readouterr().out == f"report: {out}\n"
-    page = out.read_text(encoding="utf-8")
-    assert "4 generations side by side" in page
-    assert "Observed nothing: idle" in page
-
-
-def test_one_generation_says_nothing_of_generations(tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    deployed(tmp_path / "run", "demo-first")
-    made = report_of([tmp_path / "run"], CLAIMS)
-    assert (made.differences, made.is_side_by_side) == ([], False)
-    body = as_html(made).partition("<body>")[2].partition("<script")[0]
-    assert "eneration" not in body.partition('<section id="claims"')[0]
-    assert "differs" not in body
-
-
 def test_unknown_generation_is_said_to_be_unknown(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     deployed(tmp_path / "a", "demo-first")
@@ -365,16 +209,3 @@ def test_unknown_generation_is_said_to_be_unknown(tmp_path: Path) -> None:
 
 def _no_podman(fact: dict[str, object]) -> dict[str, object] | None:
     return None if (fact["kind"], fact["subject"]) == ("machine", "podman") else fact
-
-
-def test_moments_come_back_from_the_page(tmp_path: Path) -> None:
-    import base64
-    import gzip
-
-    deployed(tmp_path, "demo-first")
-    (each,) = report_of([tmp_path], None).deployments
-    rows = json.loads(gzip.decompress(base64.b64decode(each.packed)))
-    at = 0
-    for row, fact in zip(rows, each.deployed.facts, strict=True):
-        at += row[4]
-        assert abs(at / 1000 - fact["at"]) < 0.001
