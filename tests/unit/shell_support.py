@@ -177,6 +177,12 @@ def local_machine(folder: Path) -> Iterator[LocalMachine]:
         machine.destroy()
 
 
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
 @contextmanager
 def tcp_server(answer: Callable[[bytes], bytes]) -> Iterator[int]:
     """A port of loopback that answers what it is told, until its client is done."""
