@@ -104,6 +104,8 @@ def machine() -> Iterator[NspawnMachine]:
             f" && createrepo_c -q {REPOSITORY} && rm /etc/os-release"
             # Debian's name for it, which would be in the way of the unit itself.
             " && rm -f /etc/systemd/system/sshd.service"
+            # It would wait a minute for a firewall that is none, and never answers.
+            " && rm /etc/systemd/system/network-online.target.wants/network-after-firewall.service"
             # Without these, useradd gives nobody sub-ids.
             " && rm -f /etc/subuid /etc/subgid",
             within=120,
