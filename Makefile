@@ -72,7 +72,7 @@ generations: setup
 	done
 
 # At the end it would keep all cores but one waiting.
-LONGEST := $(patsubst %,tests/integration/test_%.py,tmt ssh_host provisioning_dnf)
+LONGEST := $(patsubst %,tests/integration/test_%.py,tmt ssh_host keep faults)
 integration: setup
 	sh harness/setup.sh tmt
 	$(PYTEST) $(LONGEST) $(filter-out $(LONGEST),$(wildcard tests/integration/test_*.py)) -v \
