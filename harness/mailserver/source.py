@@ -98,7 +98,9 @@ def state(source: Path) -> tuple[str, str]:
             return digest, git("describe", "--tags", "--always", "--dirty").decode().strip()
     except (OSError, subprocess.CalledProcessError):
         pass  # no git here, or no repository, or one that git does not trust
-    files = sorted(path for path in source.rglob("*") if ".git" not in path.parts)
+    files = sorted(
+        path for path in source.rglob("*") if ".git" not in path.relative_to(source).parts
+    )
     digest = cache.digest(*_named(source, files))
     return digest, f"tree {digest[:12]}"
 

@@ -1,5 +1,6 @@
 """A checkout that the image is built of, and the key that it has in each of its states."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -59,6 +60,15 @@ def test_tree_has_another_key_after_each_change(checkout, tmp_path):
     (checkout / "link").symlink_to("elsewhere")
     keys.append(state(checkout))
     assert len(set(keys)) == 6
+
+
+def test_tree_below_a_folder_of_gits_has_a_key_of_its_files(checkout, tmp_path):
+    below = tmp_path / ".git" / "checkout"
+    shutil.copytree(checkout, below)
+    key = state(below)
+    assert key == state(checkout)
+    (below / "hello").write_text("hello there")
+    assert state(below) != key
 
 
 def test_repository_has_another_key_after_each_change(repository):
