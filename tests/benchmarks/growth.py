@@ -20,16 +20,15 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from bench import ROOT
+from growth_table import QUIET, table
 
 from harness import cache
-from harness.memory import MEMORY_PER_DEPLOYMENT, available_memory
+from harness.memory import MEGABYTE, available_memory
 
 HERE = Path(__file__).parent
 TABLE = HERE / "growth.md"
@@ -49,13 +48,8 @@ LOOK = 0.5
 """Seconds between two looks at what is available."""
 LOOKS_BETWEEN = 4
 """After so many of them all processes are looked at, which takes a while itself."""
-BUSY = 0.85
-"""Share of the cores' time from which on more workers have nothing to work with."""
-QUIET = 1.0
-"""The load of a computer that does nothing else, a while after the last run."""
 QUIET_WITHIN = 240.0
 """Seconds that are waited for that: the load of a minute is e times less after another."""
-MB = 1 << 20
 
 
 @dataclass
@@ -100,9 +94,9 @@ class Looker:
         looks = 0
         while not self._ended.wait(LOOK):
             memory, disk = self._before
-            self.peak.available = max(self.peak.available, (memory - available_memory()) / MB)
+            self.peak.available = max(self.peak.available, (memory - available_memory()) / MEGABYTE)
             free = shutil.disk_usage(self._cache).free
-            self.peak.disk = max(self.peak.disk, (disk - free) / MB)
+            self.peak.disk = max(self.peak.disk, (disk - free) / MEGABYTE)
             if looks % LOOKS_BETWEEN == 0:
                 self._look_at_processes()
             looks += 1
@@ -229,106 +223,6 @@ def computer() -> str:
     )
 
 
-def table(measured: Sequence[dict[str, Any]]) -> str:
-    """The table, and what it says about limits; of the computer that was measured last."""
-    here = [each for each in measured if each["computer"] == measured[-1]["computer"]]
-    groups: dict[tuple[int, int], list[dict[str, Any]]] = defaultdict(list)
-    for each in here:
-        groups[each["variants"], each["workers"]].append(each)
-    good = {key: best for key, runs in groups.items() if (best := _best(runs))}
-    lines = [
-        "# Growth",
-        "",
-        f"`make bench-growth` until {here[-1]['at']}: {here[-1]['computer']}, embedded machines,"
-        " the stand-in.",
-        "",
-        f"{len(VARIANTS)} variants that check everything, each deployed once, three times, …;"
-        " medians of as many runs as the last column says. Times depend on the computer; compare"
-        " ratios: `per variant` is against the fewest variants with as many workers, 1.00 where"
-        " time grows as the variants do; `workers` against one worker. Memory is proportional"
-        " (PSS), at its peak. Where the load before is above"
-        f" {QUIET:.0f}, the run before it still counted, or the computer was busy with other"
-        " things, and the row says little.",
-        "",
-        "| variants | workers | s | s a variant | per variant | workers | machines at once"
-        " | memory, MB | of it machines | available falls by | disk, MB | cores busy"
-        " | wait for disk | load before | runs |",
-        "|" + "---:|" * 15,
-    ]
-    for key in sorted(groups):
-        variants, workers = key
-        failed = sum(bool(run["status"]) for run in groups[key])
-        note = f" and {failed} failed" if failed else ""
-        if key not in good:
-            lines.append(f"| {variants} | {workers} |" + " |" * 12 + f" {failed} failed |")
-            continue
-        cells = [str(variants), str(workers), *_cells(key, good)]
-        lines.append(f"| {' | '.join(cells)} | {len(good[key])}{note} |")
-    if good:
-        lines += ["", *limits(good)]
-    return "\n".join(lines) + "\n"
-
-
-def _best(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those that passed; of these, those on a quiet computer if there are any."""
-    passed = [run for run in runs if not run["status"]]
-    return [run for run in passed if run["load before"] <= QUIET] or passed
-
-
-def _middle(of: Sequence[dict[str, Any]], name: str) -> float | None:
-    values = [each[name] for each in of]
-    return None if None in values else float(median(values))
-
-
-def _cells(key: tuple[int, int], good: dict[tuple[int, int], list[dict[str, Any]]]) -> list[str]:
-    variants, workers = key
-    seconds = {each: median(run["seconds"] for run in runs) for each, runs in good.items()}
-    least = min(v for v, w in good if w == workers)
-    growth = (seconds[key] / variants) / (seconds[least, workers] / least)
-    alone = seconds.get((variants, 1))
-    cells = [
-        f"{seconds[key]:.0f}",
-        f"{seconds[key] / variants:.2f}",
-        f"{growth:.2f}",
-        f"{seconds[key] / alone:.2f}" if alone else "",
-    ]
-    for name in ("at_once", "tree", "machines", "available", "disk"):
-        value = _middle(good[key], name)
-        cells.append("unknown" if value is None else f"{value:.0f}")
-    for name in ("busy", "waiting for disk"):
-        cells.append(f"{100 * median(run[name] for run in good[key]):.0f} %")
-    cells.append(f"{max(run['load before'] for run in good[key]):.1f}")
-    return cells
-
-
-def limits(good: dict[tuple[int, int], list[dict[str, Any]]]) -> list[str]:
-    """Where the limit lies, as far as what was measured tells."""
-    busiest = max(good, key=lambda key: median(run["busy"] for run in good[key]))
-    busy = median(run["busy"] for run in good[busiest])
-    waiting = max(median(run["waiting for disk"] for run in runs) for runs in good.values())
-    every = [run for runs in good.values() for run in runs if run["at_once"]]
-    lines = [
-        f"- Cores: busy {100 * busy:.0f} % at most ({busiest[0]} variants, {busiest[1]} workers): "
-        + ("they are the limit." if busy >= BUSY else "not the limit here.")
-    ]
-    if every:
-        # Without what others took meanwhile, where that is known.
-        each = max((run["tree"] or run["available"]) / run["at_once"] for run in every)
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // MB
-        set_aside = MEMORY_PER_DEPLOYMENT // MB
-        lines.append(
-            f"- Memory: {each:.0f} MB for each machine at once, everything else included, without"
-            f" the pages that the kernel keeps of files; {set_aside} MB are set aside. {total} MB"
-            f" would do for {total // set_aside} at once."
-        )
-        disk = max(run["disk"] / run["at_once"] for run in every)
-        lines.append(
-            f"- Disk: {disk:.0f} MB for each machine at once; the cores waited for it"
-            f" {100 * waiting:.0f} % of the time at most."
-        )
-    return lines
-
-
 def main() -> None:
     """Measure, add to the record, and write the table."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -349,9 +243,9 @@ def main() -> None:
         with RECORD.open("a", encoding="utf-8") as record:
             record.write(json.dumps(measured[-1]) + "\n")
         # After each: what is measured stays, whatever becomes of the rest.
-        TABLE.write_text(table(measured), encoding="utf-8")
+        TABLE.write_text(table(measured, len(VARIANTS)), encoding="utf-8")
     if args.table and measured:
-        TABLE.write_text(table(measured), encoding="utf-8")
+        TABLE.write_text(table(measured, len(VARIANTS)), encoding="utf-8")
 
 
 if __name__ == "__main__":
