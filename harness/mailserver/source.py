@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +14,10 @@ from harness.keeper.client import Keeper
 from harness.keeper.hostrun import TARGET
 from harness.mailserver.archive import PODMAN, Archived, Kept
 from harness.mailserver.image import Label, Say
+from harness.mailserver.recipe import for_podman, recipe_of
 
 BUILD_WITHIN = 3600.0
 """Seconds that a checkout's own build may take; docker-mailserver's takes a few minutes."""
-RECIPES = ("Containerfile", "Dockerfile")
-"""What podman looks for in a checkout, in its order."""
 
 
 class Checkout(Archived):
@@ -32,7 +32,7 @@ class Checkout(Archived):
     """
 
     def __init__(self, folder: Path, source: Path) -> None:
-        if not any((source / recipe).is_file() for recipe in RECIPES):
+        if recipe_of(source) is None:
             raise HostError(
                 f"{source} has neither a Dockerfile nor a Containerfile",
                 "--mailserver takes the folder of a docker-mailserver checkout",
@@ -58,14 +58,21 @@ class Checkout(Archived):
             HostError: the build failed; the text holds its last lines.
         """
         say(f"mail server: building {self.source}")
+        try:
+            recipe, changed = for_podman(self.source)
+        except (OSError, UnicodeDecodeError) as error:
+            raise HostError(f"{self.source}: its recipe cannot be read: {error}") from error
+        for each in changed:
+            say(f"mail server: its recipe's --chmod={each}, as podman may know octal modes alone")
+        given, by = (f"printf %s {shlex.quote(recipe)} | ", "--file -") if changed else ("", "")
         # Dockerfiles mean docker.io where they name no registry. podman's own default limits can
         # be above what this computer allows even root.
         script = f"""
             echo 'unqualified-search-registries = ["docker.io"]' \\
                 > /etc/containers/registries.conf.d/00-docker.conf
             files=$(ulimit -Hn) processes=$(ulimit -Hu | sed s/unlimited/-1/)
-            {PODMAN} build --format docker --isolation chroot --network host --retry 1 \\
-                --ulimit nofile="$files:$files" --ulimit nproc="$processes:$processes" \\
+            {given}{PODMAN} build {by} --format docker --isolation chroot --network host \\
+                --retry 1 --ulimit nofile="$files:$files" --ulimit nproc="$processes:$processes" \\
                 --tag localhost/built /source
             {PODMAN} save --quiet --format docker-archive --output {TARGET} localhost/built
         """
@@ -74,10 +81,10 @@ class Checkout(Archived):
         except OSError as error:
             said = error.strerror or str(error)
             lines = [line for line in said.splitlines() if line.strip()]
-            raise HostError(
-                f"{self.source} cannot be built: {lines[-1]}",
-                "the lines before:\n" + "\n".join(lines[-8:-1]),
-            ) from error
+            hint = "the lines before:\n" + "\n".join(lines[-8:-1])
+            if "parsing chmod" in lines[-1]:  # one that says different things of different files
+                hint = "build it with docker, and pass the archive that `docker save` writes"
+            raise HostError(f"{self.source} cannot be built: {lines[-1]}", hint) from error
         return Kept.note(self.archive, [], self._key)
 
 

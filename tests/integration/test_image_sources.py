@@ -326,6 +326,24 @@ def test_failed_build_is_explained(prepare, checkout, tmp_path):
         prepare(str(checkout), tmp_path)
 
 
+def test_mode_in_words_is_what_the_files_have_in_the_image(prepare, checkout, tmp_path):
+    (checkout / "Dockerfile").write_text("FROM scratch\nCOPY --chmod=+x greeting /\n")
+    (checkout / "greeting").chmod(0o640)
+    image, said = prepare(str(checkout), tmp_path)
+    assert [line for line in said if "--chmod=+x → 0751" in line]
+    with tarfile.open(image.archive) as tar:
+        newest = json.load(tar.extractfile("manifest.json"))[0]["Layers"][-1]
+        with tarfile.open(fileobj=tar.extractfile(newest)) as layer:
+            assert layer.getmember("greeting").mode == 0o751
+
+
+def test_mode_in_words_of_a_folder_is_explained(prepare, checkout, tmp_path):
+    (checkout / "Dockerfile").write_text("FROM scratch\nCOPY --chmod=go-w . /\n")
+    with pytest.raises(HostError, match=r"cannot be built: .*parsing chmod go-w") as raised:
+        prepare(str(checkout), tmp_path)
+    assert "docker save" in raised.value.hint
+
+
 def test_archive_of_the_user_is_taken_as_it_is(registry, prepare, tmp_path):
     identifier = registry.push("some/image", "saved", "saved")
     image, _ = prepare(f"localhost:{registry.port}/some/image:saved", tmp_path)
