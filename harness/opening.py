@@ -71,6 +71,7 @@ def open_session(
     keeper: Future[Keeper],
     say: Say,
     at_once: int = 1,
+    ahead: int = 0,
     starting: int = 1,
     progress: Progress | None = None,
     keep: Keep = Keep.NEVER,
@@ -84,7 +85,8 @@ def open_session(
         image: what the machines have.
         keeper: owns them.
         say: tells the user what is being done.
-        at_once: how many deployments may exist at a time.
+        at_once: how many deployments may be on their way at a time.
+        ahead: how many may exist, those included that wait for their tests.
         starting: how many of them may boot and start at a time.
         progress: is told of each phase of each deployment.
         keep: what the user asked to be kept.
@@ -107,6 +109,7 @@ def open_session(
         room=room,
         progress=progress,
         keep=keep,
+        ahead=ahead,
     )
 
 

@@ -23,7 +23,7 @@ from harness.kept.options import OPTION, Keep, insist
 from harness.machines.options import options_of
 from harness.memory import budget_of
 from harness.pytest_telling import Telling
-from harness.scheduling import scope_of, share_of, suggested_deployments
+from harness.scheduling import scope_of, share_of, suggested_ahead, suggested_deployments
 
 if TYPE_CHECKING:
     from harness.keeper.client import Keeper
@@ -195,6 +195,7 @@ class Run(Telling):
                 keeper,
                 self.say,
                 max(1, suggested_deployments(budget) // workers),
+                max(1, suggested_ahead(budget) // workers),
                 starting=max(1, (os.cpu_count() or 1) // workers),
                 progress=self.progress,
                 keep=self.keep,

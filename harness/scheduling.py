@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 PER_CORE = 3
 """A deployment waits more than it computes; beyond this, waiting for a core begins."""
-
+AHEAD_PER_CORE = 8
+"""As many may exist: what is probed before its turn takes memory alone, and no core."""
 
 ALMOST_DONE = 2
 """xdist gives a worker more to do when it has no more tests left than these."""
@@ -104,9 +105,21 @@ def suggested_deployments(budget: int = 0) -> int:
     Args:
         budget: megabytes that they may take together; 0 for what is available.
     """
-    by_cores = (os.cpu_count() or 1) * PER_CORE
+    return _by_memory(PER_CORE, budget)
+
+
+def suggested_ahead(budget: int = 0) -> int:
+    """As many deployments as may exist, those included that wait for their tests.
+
+    Args:
+        budget: as above.
+    """
+    return _by_memory(AHEAD_PER_CORE, budget)
+
+
+def _by_memory(per_core: int, budget: int) -> int:
     memory = budget * MEGABYTE or available_memory()
-    return max(1, min(by_cores, memory // MEMORY_PER_DEPLOYMENT))
+    return max(1, min((os.cpu_count() or 1) * per_core, memory // MEMORY_PER_DEPLOYMENT))
 
 
 def suggested_workers() -> int:

@@ -32,6 +32,9 @@ Say = Callable[[str], None]
 
 KEEPER_LOOK = 0.5
 """Seconds between two looks whether the keeper still lives, while a deployment is waited for."""
+WAITING = 0.5
+"""What counts as a whole deployment where the cores are concerned, of one that mostly waits for
+what it has done to a mail server to have happened."""
 ABANDONED_WITHIN = 5.0
 """Seconds that a deployment on its way is given to notice that its machine is gone."""
 
@@ -40,7 +43,8 @@ class Session:
     """Deploys scenarios ahead of the tests that are about them, and takes everything down.
 
     Deploying and probing is mostly waiting, so several deployments are on their way at once while
-    the tests, which only judge, follow in order.
+    the tests, which only judge, follow in order. What is probed before its turn costs no more than
+    memory until then, and does not keep others from being deployed.
 
     Args:
         run: the run's folder.
@@ -48,7 +52,8 @@ class Session:
         keeper: the keeper, on its way; closed with the session.
         open_stock: where machines come from; called when the first one is needed.
         say: tells the user what is being done.
-        at_once: how many deployments may exist at a time.
+        at_once: how many deployments may be on their way at a time.
+        ahead: how many may exist, those included that wait for their tests; as many by default.
         room: lets them in as memory and cores allow; by default one after the other.
         progress: is told of each phase of each deployment.
         keep: what the user asked to be kept, as others are told it; what is kept is said by
@@ -66,22 +71,25 @@ class Session:
         room: Room | None = None,
         progress: Progress | None = None,
         keep: Keep = Keep.NEVER,
+        ahead: int = 0,
     ) -> None:
         self.run = run
         self.image = image
         self.say = say
         self._at_once = at_once
+        self._ahead = max(at_once, ahead)
         self._progress = progress or Progress()
         self._coming_keeper: Future[Keeper] | None = keeper
         self._keeper: Keeper | None = None
         self._planned: dict[str, tuple[Scenario, bool]] = {}
         self._coming: dict[str, Future[Deployment]] = {}
+        self._shares: dict[str, float] = {}
         self._begun: dict[str, Future[Deployment]] = {}
         self._kept = Keeping(run, str(image.label), keep, say)
         self._ending: list[Future[list[str]]] = []
         self.proof = ""
         """What was shown of a host that stays, once the session is closed."""
-        self._workers = ThreadPoolExecutor(at_once, thread_name_prefix="deploy")
+        self._workers = ThreadPoolExecutor(self._ahead, thread_name_prefix="deploy")
         self._supply = Supply(lambda: open_stock(self.keeper), room or Room(), self._workers)
         self._deploying = Deploying(
             run, image, self._supply, self._progress, say, lambda: self._is_gone
@@ -117,12 +125,6 @@ class Session:
             HarnessError: it cannot be made.
         """
         return self._supply.stock
-
-    @property
-    def at_once(self) -> int:
-        """How many deployments may exist at a time."""
-        limit = self.stock.limit
-        return self._at_once if limit is None else min(limit, self._at_once)
 
     def boot_ahead(self, scenario: Scenario) -> None:
         """Begin to boot a machine like a scenario's, for whichever asks for one like it first.
@@ -162,20 +164,31 @@ class Session:
             self.plan(scenario, observe=False)
             self._begin(scenario.id)
         self._deploying.hurry(scenario)
-        for name in list(self._planned):
-            if len(self._coming) < self.at_once:
-                self._begin(name)
+        self._begin_more()
         coming = self._coming.get(scenario.id)
         while coming and wait([coming], KEEPER_LOOK).not_done:
             if self.keeper.is_gone():
                 # So are its machines; the probes would wait for them in vain.
                 self._abandon()
+            else:
+                self._begin_more()
         if coming is None or self.keeper.is_gone():
             raise HostError(
                 f"{scenario.id}: the keeper is gone: something killed it",
                 "`dms-harness clean` removes what is left",
             )
         return coming.result()
+
+    def _begin_more(self) -> None:
+        """Begin those that are planned next, as long as cores and memory are for more of them."""
+        limit = self.stock.limit
+        most = self._ahead if limit is None else min(limit, self._ahead)
+        for name, (scenario, _) in list(self._planned.items()):
+            on_their_way = [each for each, of in self._coming.items() if not of.done()]
+            busy = sum(self._shares[each] for each in on_their_way)
+            if len(self._coming) >= most or busy + _share(scenario) > self._at_once:
+                return
+            self._begin(name)
 
     def _begin(self, name: str) -> None:
         if name in self._coming or name not in self._planned or self.keeper.is_gone():
@@ -184,6 +197,7 @@ class Session:
         scenario, observe = self._planned.pop(name)
         # In this order they will be needed, whichever thread comes first.
         self._deploying.take_place(scenario)
+        self._shares[name] = _share(scenario)
         self._coming[name] = self._workers.submit(self._deploying.bring_up, scenario, observe)
         self._begun[name] = self._coming[name]
 
@@ -264,3 +278,8 @@ class Session:
         deadline = time.monotonic() + ABANDONED_WITHIN
         while wait(self._begun.values(), 0.05).not_done and time.monotonic() < deadline:
             cancel_all()
+
+
+def _share(scenario: Scenario) -> float:
+    """How much of a deployment's usual work one of a scenario variant is."""
+    return WAITING if scenario.settings.checks == "life" else 1.0
