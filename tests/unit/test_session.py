@@ -9,58 +9,21 @@ from types import SimpleNamespace
 from typing import Any, ClassVar, cast
 
 import pytest
+from session_support import PASTA, SCENARIOS, FakeKeeper, session_of
 
 from harness.errors import DeploymentError, HostError, MachineError
-from harness.machines.golden import Golden
 from harness.machines.nspawn import NspawnMachine
-from harness.machines.shell import Login
 from harness.memory import Room
 from harness.memory_locks import held
 from harness.scenario_file import load
 from harness.session import Session
 
-SCENARIOS = Path(__file__).parents[2] / "scenarios"
-PASTA = load(SCENARIOS / "rootless_pasta_quadlet")
 IPV4_ONLY = load(SCENARIOS / "rootless_pasta_ipv4_only")[0]
-
-
-class FakeKeeper:
-    """Remembers what it was asked for; `refused` names machines that cannot be started."""
-
-    def __init__(self) -> None:
-        self.started: list[str] = []
-        self.removed: list[str] = []
-        self.refused: set[str] = set()
-        self.is_closed = False
-
-    def call(self, verb: str, name: str = "", **_: object) -> dict[str, Any]:
-        if verb == "start_machine":
-            self.started.append(name)
-            if name in self.refused:
-                raise OSError("no more machines")
-        if verb == "remove_machine":
-            self.removed.append(name)
-        return {"swept": [], "console": "/nonexistent", "left": []}
-
-    def is_gone(self) -> bool:
-        return self.is_closed
-
-    def close(self) -> str:
-        self.is_closed = True
-        return ""
 
 
 @pytest.fixture
 def keeper() -> FakeKeeper:
     return FakeKeeper()
-
-
-def session_of(keeper: FakeKeeper, folder: Path, room: Room | None = None) -> Session:
-    made: Any = Golden(cast("Any", keeper), "golden", Login(folder / "key", None), {})
-    coming: Future[Any] = Future()
-    coming.set_result(keeper)
-    image: Any = SimpleNamespace(label="an image")
-    return Session(folder, image, coming, lambda _: made, lambda _: None, 2, room)
 
 
 @pytest.fixture
