@@ -3,6 +3,7 @@
 # make test    everything that proves the project, linters and types included
 # make bench    how long things take; make bench-machines, the kinds of machines side by side;
 #               bench-growth, how time and memory grow with variants and workers (an hour)
+# make stability    deploys K (all: K=) again and again for MINUTES, and counts what came of it
 # make generations    a little of everything on the podman before and after Debian 13's
 # make test-vagrant   what takes too long for each change: more of it on a virtual machine
 # All build on `make setup`, which installs what is needed and builds the machine image.
@@ -28,7 +29,7 @@ SHOWS := [rootful_compose-permit_host- or [rootless_slirp4netns-permit_host- \
     or [rootless_compose-facts-
 
 .PHONY: run test test-vagrant setup venv box lint unit browser deployments integration generations \
-    vagrant vagrant-tools bench bench-machines bench-growth clean
+    vagrant vagrant-tools bench bench-machines bench-growth stability clean
 
 run: $(if $(filter vagrant,$(MACHINE)),vagrant-tools,setup)
 	$(PYTEST) --machine '$(MACHINE)' -k '$(K)' $(if $(N),-n $(N))
@@ -146,6 +147,11 @@ bench-machines: setup box
 
 bench-growth: setup
 	$(VENV)/python tests/benchmarks/growth.py
+
+MINUTES ?= 60
+
+stability: setup
+	$(VENV)/python tests/benchmarks/stability.py --minutes $(MINUTES) -k '$(K)' $(if $(N),-n $(N))
 
 clean: venv
 	$(VENV)/dms-harness clean

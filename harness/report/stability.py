@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from harness.observations import Observation, deployment_id, read, variant_and_repetition
+from harness.observations import Observation, read, variant_and_repetition
 from harness.report.as_json import labelled
 from harness.report.diff_meaning import NOT_COMPARED, meaning
 from harness.report.diff_run import Key, by_deployment, by_key
@@ -26,6 +26,8 @@ from harness.report.seen import grouped
 FILE = "stability.json"
 """In the run's folder."""
 HEADING = "stability over {} repetitions (min / median / max of a deployment's seconds):"
+PASSED, FAILED, NOT_TRIED = "passed", "failed", "not tried"
+"""What a deployment's tests come to together."""
 NOT_OBSERVED = "not observed"
 SUBJECTS = 3
 """How many of the subjects that differ alike are named."""
@@ -159,16 +161,12 @@ def _of_variant(
     passed: list[int] = []
     not_tried: list[int] = []
     by_test: dict[str, list[int]] = defaultdict(list)
+    of = {PASSED: passed, FAILED: failed, NOT_TRIED: not_tried}
     for number, tests in sorted(said.items()):
-        wrong = [test for test in tests if test.is_bad and not test.infrastructure]
-        if wrong:
-            failed.append(number)
-        elif any(test.infrastructure for test in tests):
-            not_tried.append(number)
-        elif any(test.outcome == "passed" for test in tests):
-            passed.append(number)
-        for test in wrong:
-            by_test[_name(test, variant, number)].append(number)
+        if end := came_to(tests):
+            of[end].append(number)
+        for test in filter(_is_wrong, tests):
+            by_test[name_of(test)].append(number)
     # What could not be tried was not seen either: that is no difference between mail servers.
     compared = {
         number: by_key(of) for number, of in sorted(seen.items()) if number in {*passed, *failed}
@@ -185,11 +183,27 @@ def _of_variant(
     )
 
 
-def _name(test: Judged, variant: str, number: int) -> str:
-    """A test's name without its file and the variant: what it is and what it looks at."""
+def came_to(tests: Sequence[Judged]) -> str:
+    """What all tests of one deployment come to together.
+
+    Returns:
+        `PASSED`, `FAILED` or `NOT_TRIED`; nothing where none of them could be run there at all.
+    """
+    if any(map(_is_wrong, tests)):
+        return FAILED
+    if any(test.infrastructure for test in tests):
+        return NOT_TRIED
+    return PASSED if any(test.outcome == "passed" for test in tests) else ""
+
+
+def _is_wrong(test: Judged) -> bool:
+    return test.is_bad and not test.infrastructure
+
+
+def name_of(test: Judged) -> str:
+    """A test's name without its file and its deployment: what it is and what it looks at."""
     name = test.nodeid.rpartition("/")[2].partition("::")[2] or test.nodeid
-    own = deployment_id(variant, number)
-    return name.replace(f"[{own}]", "").replace(f"[{own}-", "[")
+    return name.replace(f"[{test.deployment}]", "").replace(f"[{test.deployment}-", "[")
 
 
 def _differing(compared: Mapping[int, Mapping[Key, Observation]]) -> list[Differing]:

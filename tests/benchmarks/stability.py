@@ -1,0 +1,201 @@
+"""Deploys everything again and again, and counts what came of it; writes stability.md.
+
+Run by `make stability`, or in parts: `stability.py --minutes 90 -k rootless_pasta_quadlet --repeat
+10` begins runs until that time is over, and adds what each one said to stability.jsonl beside this
+file. The table is made of all that is there, of whatever commits: hours of it come together over
+many days. `--add RUN` adds the folder of a run that was made otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench import ROOT
+from growth import computer
+from stability_table import table
+
+from harness.observations import read, variant_and_repetition
+from harness.report import stability
+from harness.report.html import verdicts
+from harness.report.html.verdicts import Judged
+from harness.report.runs import OBSERVATIONS
+
+HERE = Path(__file__).parent
+TABLE = HERE / "stability.md"
+RECORD = HERE / "stability.jsonl"
+FACTS = {"distribution", "podman"}
+"""What of a machine is told of it."""
+
+
+def row(run: Path, commit: str) -> dict[str, Any]:
+    """What a run says of how stable each variant was.
+
+    Args:
+        run: its folder.
+        commit: what was run.
+
+    Raises:
+        SystemExit: nobody has judged anything in it.
+    """
+    tests = verdicts.read([run])
+    if not tests:
+        raise SystemExit(f"{run} has no {verdicts.FILE}: a run that was killed, or none")
+    counts = {end: Counter[str]() for end in (stability.PASSED, stability.NOT_TRIED)}
+    failed: dict[str, list[list[str]]] = defaultdict(list)
+    for variant, deployed in _whole([test for of in tests.values() for test in of]).items():
+        for of in deployed:
+            end = stability.came_to(of)
+            if end == stability.FAILED:
+                bad = [test for test in of if test.is_bad and not test.infrastructure]
+                failed[variant].append([stability.name_of(test) for test in bad])
+            elif end:
+                counts[end][variant] += 1
+    return {
+        "at": time.strftime(
+            "%Y-%m-%d %H:%M", time.localtime((run / verdicts.FILE).stat().st_mtime)
+        ),
+        "commit": commit,
+        "computer": computer(),
+        **_made_of(run),
+        "failed": failed,
+        "differing": _differing(run),
+        **{end: dict(sorted(of.items())) for end, of in counts.items()},
+    }
+
+
+def _whole(tests: Iterable[Judged]) -> Mapping[str, list[list[Judged]]]:
+    """The tests of each deployment of each variant.
+
+    Where somebody ended the run early, a deployment of which not all tests had their turn says
+    nothing, unless one of them failed.
+    """
+    of: dict[str, dict[int, list[Judged]]] = defaultdict(lambda: defaultdict(list))
+    for test in tests:
+        if test.deployment:
+            variant, number = variant_and_repetition(test.deployment)
+            of[variant][number].append(test)
+    whole: dict[str, list[list[Judged]]] = {}
+    for variant, deployed in of.items():
+        most = max(map(len, deployed.values()))
+        whole[variant] = [
+            each
+            for each in deployed.values()
+            if len(each) == most or stability.came_to(each) == stability.FAILED
+        ]
+    return whole
+
+
+def _made_of(run: Path) -> dict[str, str]:
+    """What was deployed on what, in words."""
+    seen = read(run / OBSERVATIONS, {"machine", "mail server"}, broken=[])
+    facts = {each.subject: each.outcome for each in seen if each.subject in FACTS}
+    images = {each.outcome for each in seen if each.subject == "image"}
+    return {"machine": ", ".join(facts[f] for f in sorted(facts)), "image": ", ".join(images)}
+
+
+def _differing(run: Path) -> dict[str, list[str]]:
+    """What repetitions disagree about, by variant."""
+    file = run / stability.FILE
+    if not file.is_file():
+        return {}
+    found = json.loads(file.read_text(encoding="utf-8"))["scenarios"]
+    return {
+        of["scenario"]: [
+            f"{each['kind']} {', '.join(each['subjects'])}"
+            + f" from {', '.join(each['vantages'])}" * bool(each["vantages"])
+            for each in of["differing"]
+        ]
+        for of in found
+        if of["differing"]
+    }
+
+
+def commit() -> str:
+    """The commit of the tree, marked where something in it is not committed.
+
+    Raises:
+        CalledProcessError: it is no checkout.
+    """
+    words = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def run_once(words: str, repeat: int, workers: int) -> Path:
+    """Deploy what `-k` selects; the run's folder, whatever came of it."""
+    runs = Path(tempfile.mkdtemp(prefix="dms-stability-"))
+    command = [sys.executable, "-m", "pytest", "tests/deployments", "-q", f"--runs={runs}"]
+    command += ["--mailserver=stand-in", "-k", words, f"--repeat={repeat}", "-n", str(workers)]
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    with (runs / "output.txt").open("wb") as output:
+        subprocess.run(
+            command, cwd=ROOT, env=environment, stdout=output, stderr=output, check=False
+        )
+    if not (runs / "latest").is_dir():
+        raise SystemExit(f"nothing was run: {runs / 'output.txt'}")
+    return runs / "latest"
+
+
+def add(measured: list[dict[str, Any]], made: dict[str, Any]) -> None:
+    """Add a row to the record, and write the table again."""
+    measured.append(made)
+    with RECORD.open("a", encoding="utf-8") as record:
+        record.write(json.dumps(made) + "\n")
+    TABLE.write_text(table(measured), encoding="utf-8")
+
+
+def recorded() -> list[dict[str, Any]]:
+    """All rows so far."""
+    if not RECORD.is_file():
+        return []
+    return [json.loads(line) for line in RECORD.read_text(encoding="utf-8").splitlines()]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, add to the record, and write the table; 1 where something failed."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--minutes", type=float, default=60, help="no run is begun after that")
+    options.add_argument("-k", dest="words", default="", help="as pytest has it (default: all)")
+    options.add_argument("--repeat", type=int, default=1, help="times in each run (default: 1)")
+    options.add_argument("-n", dest="workers", type=int, default=os.cpu_count())
+    options.add_argument("--add", type=Path, nargs="+", metavar="RUN", help="only add these runs")
+    options.add_argument("--commit", help="of what was run, if not of this tree")
+    options.add_argument("--table", action="store_true", help="only write the table again")
+    args = options.parse_args(arguments)
+    measured, revision = recorded(), args.commit or commit()
+    if args.table:
+        TABLE.write_text(table(measured), encoding="utf-8")
+        return 0
+    before = len(measured)
+    if args.add:
+        for run in args.add:
+            add(measured, row(run, revision))
+    else:
+        end = time.monotonic() + 60 * args.minutes
+        while time.monotonic() < end:
+            run = run_once(args.words, args.repeat, args.workers)
+            add(measured, row(run, revision))
+            made = measured[-1]
+            passed, failed = sum(made["passed"].values()), sum(map(len, made["failed"].values()))
+            print(f"{made['at']}: {passed} passed, {failed} failed", flush=True)
+            if made["failed"] or made["not tried"] or made["differing"]:
+                print(f"  see {run.resolve()}", flush=True)
+            else:
+                shutil.rmtree(run.resolve().parent)
+            if not made["passed"]:  # nothing will be otherwise the next time
+                return 1
+    return int(any(each["failed"] for each in measured[before:]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
