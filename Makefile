@@ -76,6 +76,7 @@ generations: setup
 LONGEST := $(patsubst %,tests/integration/test_%.py,tmt ssh_host keep faults)
 integration: setup
 	sh harness/setup.sh tmt
+	sh harness/setup.sh dnf
 	$(PYTEST) $(LONGEST) $(filter-out $(LONGEST),$(wildcard tests/integration/test_*.py)) -v \
 	    -n $(CORES) --no-loadscope-reorder
 

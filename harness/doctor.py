@@ -15,6 +15,7 @@ from pathlib import Path
 
 from harness.errors import HostError
 from harness.keeper.cgroups import v2_root
+from harness.machines import fedora
 from harness.machines.debian import MIRROR
 from harness.machines.distros import DEFAULT, Distro
 
@@ -193,18 +194,26 @@ def _disk() -> Finding:
     )
 
 
-def _mirror(suite: str = DEFAULT.release) -> Finding:
-    url = f"{MIRROR}/dists/{suite}/InRelease"
+def _mirror(distro: Distro = DEFAULT) -> Finding:
+    url, variable = f"{MIRROR}/dists/{distro.release}/InRelease", "DMS_HARNESS_MIRROR"
+    if distro.how == "dnf":
+        url, variable = fedora.index(distro.release), "DMS_HARNESS_FEDORA_MIRROR"
     try:
         with urllib.request.urlopen(url, timeout=MIRROR_WITHIN):  # noqa: S310 - the user's own URL
-            return Finding("package mirror", True, f"{MIRROR} has {suite}")
+            return Finding("package mirror", True, f"{url} is there")
     except (urllib.error.URLError, OSError) as error:
         return Finding(
             "package mirror",
             False,
             f"{url}: {getattr(error, 'reason', error)}",
-            "connect to the network, or set DMS_HARNESS_MIRROR to a mirror that answers",
+            f"connect to the network, or set {variable} to a mirror that answers",
         )
+
+
+def _dnf() -> Finding:
+    missing = fedora.missing()
+    seen = f"missing: {', '.join(missing)}" if missing else ", ".join(fedora.TOOLS)
+    return Finding("dnf", not missing, seen, fedora.REMEDY if missing else "")
 
 
 CHECKS: tuple[Callable[[], Finding], ...] = (
@@ -243,8 +252,10 @@ def examine(with_mirror: bool = False, distro: Distro = DEFAULT) -> Iterator[Fin
     """
     for check in CHECKS:
         yield check()
-    if with_mirror and distro.how == "mmdebstrap":
-        yield _mirror(distro.release)
+    if distro.how == "dnf":
+        yield _dnf()
+    if with_mirror and distro.how != "rootfs":
+        yield _mirror(distro)
 
 
 def problems(with_mirror: bool = False) -> list[Finding]:

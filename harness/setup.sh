@@ -3,8 +3,9 @@
 # Run by `make`; quick where everything is there. Asks sudo for a password only if it must.
 #   $1 "box" for what making a Vagrant box takes as well, "vagrant" for Vagrant and libvirt too,
 #      "browser" for what shows and checks the HTML report, "tmt" for what runs the tmt plans,
-#      "actionlint" for what looks at the workflows, "host" for only what deploys on a host that is
-#      there: no machine is made, and no linter run
+#      "dnf" for what makes machines of Fedora's packages, "actionlint" for what looks at the
+#      workflows, "host" for only what deploys on a host that is there: no machine is made, and no
+#      linter run
 set -eu
 cd "$(dirname "$0")/.."
 started=$(date +%s)
@@ -62,6 +63,11 @@ if [ "${1-}" = tmt ]; then
     needed="$needed
 rsync rsync rsync
 ssh openssh-client openssh-clients"
+fi
+if [ "${1-}" = dnf ]; then
+    needed="$needed
+dnf dnf dnf5
+rpmkeys rpm rpm"
 fi
 if [ "${1-}" = vagrant ]; then
     for driver in /usr/lib/*/libvirt/connection-driver /usr/lib64/libvirt/connection-driver; do

@@ -7,6 +7,7 @@ here: the machine is asked once, when its golden is built (`harness.machines.sto
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +15,9 @@ from typing import Final, Literal
 
 from harness.errors import HostError
 
-How = Literal["mmdebstrap", "rootfs"]
-"""How a root file system comes about: from Debian's packages, or from one that the user has."""
+How = Literal["mmdebstrap", "dnf", "rootfs"]
+"""How a root file system comes about: from Debian's packages, from Fedora's, or from one that the
+user has."""
 OWN: Final = "rootfs:"
 """What a user's own root file system is asked for by, before its path."""
 
@@ -26,7 +28,7 @@ class Distro:
 
     Attributes:
         name: as `--distro` takes it.
-        release: the mirror's name of it (`bookworm`), or the path of a tar file or a folder.
+        release: the mirror's name of it (`bookworm`, `44`), or the path of a tar file or a folder.
         how: what fills the root file system.
         more: packages that it needs beside those of the table of packages → why.
         apt: options for apt while it is installed → why.
@@ -71,9 +73,33 @@ DEBIAN_FORKY: Final = Distro(
     },
     about="what will be Debian 14, as its mirror has it: podman 5.8, docker-compose 2.40",
 )
+
+
+def fedora(release: int) -> Distro:
+    """A release of Fedora, whichever: what its podman can do it is asked itself."""
+    return Distro(
+        f"fedora-{release}",
+        str(release),
+        "dnf",
+        more={
+            "fedora-release": "which distribution it is",
+            "glibc-minimal-langpack": "or those of all languages come",
+            "dnf": "what a user would install more with",
+            "rpm": "provisioning asks it what is there",
+            "util-linux": "what every installation has, as the following",
+            "findutils": "the same",
+            "gawk": "the same",
+            "hostname": "the same",
+            "tar": "the same",
+        },
+        about="by this computer's dnf from Fedora's mirrors, which has not been tried yet",
+    )
+
+
 KNOWN: Final[Mapping[str, Distro]] = {
-    each.name: each for each in (DEBIAN_12, DEBIAN_13, DEBIAN_FORKY)
+    each.name: each for each in (DEBIAN_12, DEBIAN_13, DEBIAN_FORKY, fedora(44))
 }
+_FEDORA: Final = re.compile(r"fedora-([1-9][0-9]+)")
 DEFAULT: Final = DEBIAN_13
 
 
@@ -89,6 +115,8 @@ def find(name: str) -> Distro:
         return _own(name)
     if name in KNOWN:
         return KNOWN[name]
+    if release := _FEDORA.fullmatch(name):
+        return fedora(int(release[1]))
     near = difflib.get_close_matches(name, KNOWN, 1)
     if Path(name).exists():
         raise HostError(f"--distro {name}: no such distribution", f"did you mean {OWN}{name}?")

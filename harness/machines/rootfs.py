@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,8 +11,9 @@ from harness import cache
 from harness.errors import HostError
 from harness.keeper import hostrun
 from harness.keeper.client import Keeper
-from harness.machines.debian import MIRROR, mmdebstrap, package_list
-from harness.machines.distros import DEFAULT, Distro
+from harness.machines import fedora
+from harness.machines.debian import MIRROR, Family, mmdebstrap, package_list
+from harness.machines.distros import DEFAULT, Distro, How
 from harness.machines.shell import Login
 from harness.mailserver.image import Say
 
@@ -37,6 +38,9 @@ shift 5
 """Fills a folder from a user's root file system, has a command install what is missing in it, and
 readies it for its boot. That of a container image has no systemd before."""
 
+_BOTH: Final = 'hook=$1 target=$2 key=$3 units=$4; shift 4; "$@"; "$hook" "$target" "$key" "$units"'
+"""Has a command fill a folder, and readies what is in it for its boot."""
+
 
 def rootfs_name(
     login: Login, packages: Sequence[str] | None = None, distro: Distro = DEFAULT
@@ -52,6 +56,8 @@ def rootfs_name(
     parts: list[str | Path]
     if distro.how == "rootfs":
         parts = [_state(Path(distro.release)), PACKAGES, GUEST / "provision.sh", _UNPACK]
+    elif distro.how == "dnf":
+        parts = [" ".join(_listed(packages, distro)), fedora.repositories(), fedora.INSTALL]
     else:
         parts = [" ".join(_listed(packages, distro)), " ".join(distro.apt), MIRROR]
     return f"rootfs-{cache.digest(hook, units, distro.release, login.public_key, *parts)}"
@@ -92,28 +98,28 @@ def _make(
     packages: Sequence[str] | None,
     distro: Distro,
 ) -> None:
+    if distro.how == "dnf" and (missing := fedora.missing()):
+        raise HostError(f"{distro} is made by {' and '.join(missing)}: missing", fedora.REMEDY)
     say("machine: installing packages")
-    is_own = distro.how == "rootfs"
     try:
         keeper.call(
             "bootstrap",
             progress=lambda line: say(f"machine: {line}"),
             name=f"rootfs-{distro.word}",
             final=name,
-            command=_of_own(distro, login) if is_own else _of_packages(distro, login, packages),
+            command=_COMMANDS[distro.how](distro, login, packages),
             notes={"built": time.strftime("%Y-%m-%d"), "distro": distro.name},
         )
     except OSError as error:
         raise HostError(
             f"the packages of {distro} cannot be installed: {error}",
-            "correct it, or take another one by --distro"
-            if is_own
-            else "is the Debian mirror reachable? see `dms-harness doctor`",
+            _REMEDIES[distro.how],
         ) from error
 
 
 def _listed(packages: Sequence[str] | None, distro: Distro) -> list[str]:
-    listed = package_list(PACKAGES) if packages is None else packages
+    family: Family = "fedora" if distro.how == "dnf" else "debian"
+    listed = package_list(PACKAGES, family) if packages is None else packages
     return [*listed, *distro.more]
 
 
@@ -123,7 +129,14 @@ def _of_packages(distro: Distro, login: Login, packages: Sequence[str] | None) -
     return mmdebstrap(distro.release, listed, [hook], str(_TARGET), apt=list(distro.apt))
 
 
-def _of_own(distro: Distro, login: Login) -> list[str]:
+def _of_fedora(distro: Distro, login: Login, packages: Sequence[str] | None) -> list[str]:
+    listed = _listed(packages, distro)
+    filled = fedora.bootstrap(distro.release, listed, str(_TARGET), fedora.repositories())
+    hook = [str(GUEST / "customize.sh"), str(_TARGET), login.public_key]
+    return ["sh", "-euc", _BOTH, "both", *hook, str(GUEST / "masked-units"), *filled]
+
+
+def _of_own(distro: Distro, login: Login, _: Sequence[str] | None) -> list[str]:
     """The command that takes a user's root file system, and has it install what is missing.
 
     Its own package manager does that, from its own sources, by this computer's network: its
@@ -142,3 +155,16 @@ def _state(path: Path) -> str:
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     seen = ((file, file.lstat()) for file in files)
     return "\n".join(f"{file} {stat.st_size} {stat.st_mtime_ns}" for file, stat in seen)
+
+
+_COMMANDS: Final[Mapping[How, Callable[[Distro, Login, Sequence[str] | None], list[str]]]] = {
+    "mmdebstrap": _of_packages,
+    "dnf": _of_fedora,
+    "rootfs": _of_own,
+}
+_REMEDIES: Final[Mapping[How, str]] = {
+    "mmdebstrap": "is the Debian mirror reachable? see `dms-harness doctor`",
+    "dnf": "are Fedora's mirrors reachable? DMS_HARNESS_FEDORA_MIRROR names another one",
+    "rootfs": "correct it, or take another one by --distro",
+}
+"""What makes a root file system in its folder, and what to do where that fails."""

@@ -7,55 +7,27 @@ That Fedora has packages of these names is not shown here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
+from fedora_packages import LIST, MACHINE, say_fedora, spec
 from support import NEEDS_ROOT, files_on
 
 from harness import cache
 from harness.errors import MachineError
 from harness.keeper.client import Keeper
 from harness.machines import golden
-from harness.machines.debian import package_list
 from harness.machines.nspawn import NspawnMachine
-from harness.machines.rootfs import PACKAGES, ensure_rootfs
+from harness.machines.rootfs import ensure_rootfs
 
 pytestmark = NEEDS_ROOT
 
-LIST = package_list(PACKAGES, "fedora")
-MACHINE = (
-    *("systemd", "systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "passwd", "procps"),
-    *("iproute2", "dnf", "rpm", "createrepo-c"),
-)
-"""Debian's packages of the machine that says it is Fedora."""
 CHANGED = ("/etc", "/root/.ssh", "/home", "/var/lib/systemd")
 REPOSITORY = "/srv/packages"
 SOURCE = "/etc/yum.repos.d/stand-in.repo"
 
-_RUNS = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n"
-_UNIT = f"{_RUNS}[Install]\nWantedBy=multi-user.target\n"
-_SOCKET = "[Socket]\nListenStream=%t/podman/podman.sock\n[Install]\nWantedBy=sockets.target\n"
-_SYSTEM, _USERS = "/usr/lib/systemd/system", "/usr/lib/systemd/user"
-FILES = {
-    "openssh-server": {f"{_SYSTEM}/sshd.service": _UNIT},
-    "podman": {
-        f"{_SYSTEM}/podman.socket": _SOCKET,
-        f"{_SYSTEM}/podman.service": _RUNS,
-        f"{_USERS}/podman.socket": _SOCKET,
-    },
-    "docker-distribution": {f"{_SYSTEM}/docker-distribution.service": _UNIT},
-    "firewalld": {
-        f"{_SYSTEM}/firewalld.service": _UNIT,
-        # As Fedora's servers have it; the real one is a link, too.
-        "/etc/firewalld/firewalld-server.conf": "DefaultZone=FedoraServer\n",
-        "/usr/bin/firewall-cmd": "#!/bin/sh\nfor word; do zone=${word#--set-default-zone=}; done\n"
-        'echo "$*" >> /var/log/firewall-cmd\n'
-        'sed -i --follow-symlinks "s/^DefaultZone=.*/DefaultZone=$zone/"'
-        " /etc/firewalld/firewalld.conf\n",
-    },
-}
 # Notes what dnf is asked for, and what provisioning had done by then.
 SPY = """#!/bin/sh
 echo "$*" >> /var/log/asked
@@ -63,29 +35,6 @@ id mailop >> /var/log/done-before 2>/dev/null
 systemctl is-enabled podman.socket 2>/dev/null | grep enabled >> /var/log/done-before
 exec /usr/bin/dnf "$@"
 """
-
-
-def spec(names: Sequence[str]) -> str:
-    """A recipe for rpmbuild: a package for each name."""
-    text = (
-        "Name: stand-in\nVersion: 44\nRelease: 1\nSummary: -\nLicense: none\nBuildArch: noarch\n"
-        "%description\n-\n%install\n"
-    )
-    for files in FILES.values():
-        for path, content in files.items():
-            text += f"mkdir -p $(dirname %{{buildroot}}{path})\n"
-            text += f"cat > %{{buildroot}}{path} <<'END'\n{content.replace('%', '%%')}END\n"
-    text += "ln -s firewalld-server.conf %{buildroot}/etc/firewalld/firewalld.conf\n"
-    text += "chmod 755 %{buildroot}/usr/bin/firewall-cmd\n"
-    for name in names:
-        # What a script needs (/bin/sh) is here, but no package of this repository has it.
-        text += f"%package -n {name}\nSummary: -\nAutoReqProv: no\n%description -n {name}\n-\n"
-        listed = [
-            *FILES.get(name, ()),
-            *(["/etc/firewalld/firewalld.conf"] * (name == "firewalld")),
-        ]
-        text += f"%files -n {name}\n" + "".join(f"{path}\n" for path in listed)
-    return text
 
 
 @pytest.fixture(scope="module")
@@ -98,19 +47,13 @@ def machine() -> Iterator[NspawnMachine]:
     try:
         machine.start()
         machine.wait_until_up()
+        say_fedora(machine)
         machine.write_file("/root/stand-in.spec", spec(LIST))
         machine.succeed(
             f"rpmbuild -bb --define '_rpmdir {REPOSITORY}' /root/stand-in.spec"
-            f" && createrepo_c -q {REPOSITORY} && rm /etc/os-release"
-            # Debian's name for it, which would be in the way of the unit itself.
-            " && rm -f /etc/systemd/system/sshd.service"
-            # It would wait a minute for a firewall that is none, and never answers.
-            " && rm /etc/systemd/system/network-online.target.wants/network-after-firewall.service"
-            # Without these, useradd gives nobody sub-ids.
-            " && rm -f /etc/subuid /etc/subgid",
+            f" && createrepo_c -q {REPOSITORY}",
             within=120,
         )
-        machine.write_file("/etc/os-release", 'ID=fedora\nPRETTY_NAME="Fedora Linux 44"\n')
         machine.write_file(SOURCE, source(f"file://{REPOSITORY}"))
         machine.write_file("/usr/local/bin/dnf", SPY)
         machine.succeed("chmod 755 /usr/local/bin/dnf")

@@ -6,14 +6,16 @@ import dataclasses
 import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from harness import doctor
 from harness.errors import HostError
-from harness.machines import choice, distros, golden, rootfs
+from harness.machines import choice, distros, fedora, golden, rootfs
 from harness.machines.choice import choose_machine
+from harness.machines.debian import package_list
 from harness.machines.distros import DEBIAN_12, DEBIAN_13, DEBIAN_FORKY, DEFAULT, find
 from harness.machines.execution import Completed
 from harness.machines.golden import RUNTIME
@@ -53,7 +55,9 @@ def test_names_and_the_default() -> None:
     [
         ("debian12", "did you mean debian-12?"),
         ("debian-frky", "did you mean debian-forky?"),
-        ("windows", "it takes debian-12, debian-13, debian-forky, rootfs:PATH"),
+        ("windows", "it takes debian-12, debian-13, debian-forky, fedora-44, rootfs:PATH"),
+        ("fedora", "did you mean fedora-44?"),
+        ("fedora-rawhide", "did you mean fedora-44?"),
         ("rootfs:", "a tar file or a folder"),
         ("rootfs:/nowhere", "a tar file or a folder"),
         ("/", "did you mean rootfs:/?"),
@@ -105,12 +109,49 @@ def test_differences_reach_the_package_manager(login: Login) -> None:
     def command(distro: distros.Distro) -> list[str]:
         return rootfs._of_packages(distro, login, None)
 
-    for distro in distros.KNOWN.values():
+    for distro in (DEBIAN_12, DEBIAN_13, DEBIAN_FORKY):
         words = command(distro)
         assert words[words.index("{target}") - 1] == distro.release
         (included,) = (word for word in words if word.startswith("--include="))
         assert ("runc" in included.split(",")) is (distro is DEBIAN_12)
         assert ("--aptopt=Acquire::Check-Valid-Until false" in words) is (distro is DEBIAN_FORKY)
+
+
+def test_any_release_of_fedora_is_one(login: Login) -> None:
+    assert find("fedora-44") == distros.KNOWN["fedora-44"]
+    later = find("fedora-45")
+    assert (later.name, later.release, later.how) == ("fedora-45", "45", "dnf")
+    words = rootfs._COMMANDS[later.how](later, login, None)
+    at = words.index(str(fedora.INSTALL))
+    target, release, sources, *packages = words[at + 1 :]
+    assert (target, release) == ("{target}", "45")
+    assert packages == [*package_list(PACKAGES, "fedora"), *later.more]
+    assert "docker-distribution" in packages
+    assert sources.count("gpgcheck=1") == sources.count("metalink=https://") == 2
+
+
+def test_packages_of_fedora_come_from_the_mirror_that_is_named(
+    login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suggested = rootfs_name(login, distro=distros.fedora(44))
+    monkeypatch.setattr(fedora, "MIRROR", "https://mirror.example/fedora/linux/")
+    sources = fedora.repositories()
+    assert "metalink" not in sources
+    folder = "https://mirror.example/fedora/linux"
+    assert f"baseurl={folder}/releases/$releasever/Everything/$basearch/os/" in sources
+    assert f"baseurl={folder}/updates/$releasever/Everything/$basearch/" in sources
+    assert fedora.index("44").startswith(f"{folder}/releases/44/Everything/")
+    assert rootfs_name(login, distro=distros.fedora(44)) != suggested
+
+
+def test_fedora_without_dnf_is_one_clear_error(
+    login: Login, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    keeper = SimpleNamespace(cache=tmp_path, call=lambda *_, **__: {"stamp": None})
+    with pytest.raises(HostError, match="fedora-44 is made by dnf and rpmkeys: missing") as raised:
+        rootfs.ensure_rootfs(cast("Any", keeper), login, print, distro=distros.fedora(44))
+    assert "apt-get install dnf rpm" in raised.value.hint
 
 
 def test_an_own_one_is_made_again_when_a_file_of_it_changes(login: Login, own: Path) -> None:
@@ -184,7 +225,7 @@ def test_where_installing_fails_nothing_goes_on(own: Path, tmp_path: Path) -> No
 
 
 def test_an_own_one_gets_the_packages_and_no_more(login: Login, own: Path) -> None:
-    words = rootfs._of_own(find(f"rootfs:{own}"), login)
+    words = rootfs._of_own(find(f"rootfs:{own}"), login, None)
     assert words[:2] == ["sh", "-euc"]
     inside = words[words.index("systemd-nspawn") :]
     assert "--directory={target}" in inside

@@ -11,7 +11,9 @@ import pytest
 
 from harness import cache, doctor
 from harness.errors import HostError
+from harness.machines import fedora
 from harness.machines.choice import choose_machine
+from harness.machines.distros import find
 from harness.machines.options import MachineOptions
 
 
@@ -91,6 +93,19 @@ def test_mirror_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not finding.good
     assert "refused" in finding.seen
     assert "DMS_HARNESS_MIRROR" in finding.remedy
+
+
+def test_what_fedora_takes_is_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(fedora, "MIRROR", "http://127.0.0.1:9/fedora")
+    findings = {each.what: each for each in doctor.examine(True, find("fedora-44"))}
+    assert not findings["dnf"].good
+    assert "apt-get install dnf" in findings["dnf"].remedy
+    mirror = findings["package mirror"]
+    assert not mirror.good
+    assert "http://127.0.0.1:9/fedora/releases/44/" in mirror.seen
+    assert "DMS_HARNESS_FEDORA_MIRROR" in mirror.remedy
+    assert "dnf" not in {each.what for each in doctor.examine()}
 
 
 def test_run_names_every_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
