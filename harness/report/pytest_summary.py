@@ -76,11 +76,11 @@ def _tests(reporter: Any) -> list[Judged]:
 
 def _show_stability(reporter: Any, run: Run, tests: list[Judged], verbosity: int) -> None:
     """Say how stable each variant was that was deployed several times; and write it down."""
-    from harness.report import stability
+    from harness.report import stability, stability_file
 
     found = stability.stability_of(stability.read_run(run.folder), tests, run.repeat)
     with contextlib.suppress(OSError):  # a disk that is full has been told of
-        stability.write(found, run.folder)
+        stability_file.write(found, run.folder)
     lines = stability.in_lines(found)
     if not lines or (verbosity < 0 and all(each.is_stable for each in found)):
         return

@@ -6,16 +6,13 @@ of this computer or the machine says nothing, and is counted by itself.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from harness.observations import Observation, read, variant_and_repetition
-from harness.report.as_json import labelled
 from harness.report.diff_meaning import NOT_COMPARED, meaning
 from harness.report.diff_run import Key, by_deployment, by_key
 from harness.report.failures import repetitions_in_words
@@ -23,8 +20,6 @@ from harness.report.html.verdicts import Judged
 from harness.report.runs import OBSERVATIONS
 from harness.report.seen import grouped
 
-FILE = "stability.json"
-"""In the run's folder."""
 HEADING = "stability over {} repetitions (min / median / max of a deployment's seconds):"
 PASSED, FAILED, NOT_TRIED = "passed", "failed", "not tried"
 """What a deployment's tests come to together."""
@@ -268,42 +263,4 @@ def read_run(run: Path) -> list[Observation]:
         seen
         for seen in read(run / OBSERVATIONS, broken=[])
         if seen.kind == "phase" or seen.kind not in NOT_COMPARED
-    ]
-
-
-def write(found: Sequence[Stability], run: Path) -> None:
-    """Write it into a run's folder, for other programs."""
-    made = labelled("stability", {"scenarios": as_object(found)})
-    text = json.dumps(made, ensure_ascii=False, indent=1) + "\n"
-    (run / FILE).write_text(text, encoding="utf-8")
-
-
-def as_object(found: Sequence[Stability]) -> list[dict[str, Any]]:
-    """The same for other programs."""
-    return [
-        {
-            "scenario": each.variant,
-            "repeat": each.repeat,
-            "passed": list(each.passed),
-            "failed": list(each.failed),
-            "infrastructure": list(each.not_tried),
-            "tests": {test: list(numbers) for test, numbers in each.tests.items()},
-            "differing": [
-                {
-                    "kind": one.kind,
-                    "subjects": list(one.subjects),
-                    "vantages": list(one.vantages),
-                    "seen": {what: list(numbers) for what, numbers in one.seen.items()},
-                }
-                for one in each.differing
-            ],
-            "seconds": {
-                "min": each.seconds[0],
-                "median": median(each.seconds),
-                "max": each.seconds[-1],
-            }
-            if each.seconds
-            else None,
-        }
-        for each in found
     ]

@@ -30,6 +30,7 @@ from harness.report import stability
 from harness.report.html import verdicts
 from harness.report.html.verdicts import Judged
 from harness.report.runs import OBSERVATIONS
+from harness.report.stability_file import FILE
 
 HERE = Path(__file__).parent
 TABLE = HERE / "stability.md"
@@ -100,13 +101,15 @@ def _made_of(run: Path) -> dict[str, str]:
     """What was deployed on what, in words."""
     seen = read(run / OBSERVATIONS, {"machine", "mail server"}, broken=[])
     facts = {each.subject: each.outcome for each in seen if each.subject in FACTS}
-    images = {each.outcome for each in seen if each.subject == "image"}
+    images = {
+        each.outcome for each in seen if (each.kind, each.subject) == ("mail server", "image")
+    }
     return {"machine": ", ".join(facts[f] for f in sorted(facts)), "image": ", ".join(images)}
 
 
 def _differing(run: Path) -> dict[str, list[str]]:
     """What repetitions disagree about, by variant."""
-    file = run / stability.FILE
+    file = run / FILE
     if not file.is_file():
         return {}
     found = json.loads(file.read_text(encoding="utf-8"))["scenarios"]

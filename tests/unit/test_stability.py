@@ -20,7 +20,8 @@ from harness.report.diff import compare
 from harness.report.diff_run import Run
 from harness.report.html.verdicts import Judged
 from harness.report.seen import apart, together
-from harness.report.stability import Stability, as_object, in_lines, stability_of
+from harness.report.stability import Stability, in_lines, stability_of
+from harness.report.stability_file import as_object
 from harness.scenario_file import load
 
 VARIANT = "demo-first"
