@@ -125,13 +125,18 @@ def _differing(run: Path) -> dict[str, list[str]]:
 
 
 def commit() -> str:
-    """The commit of the tree, marked where something in it is not committed.
+    """The commit of the tree, marked where something else in it than records is not committed.
 
     Raises:
         CalledProcessError: it is no checkout.
     """
-    words = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
-    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(ROOT), *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!tests/benchmarks")
+    return git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
 
 
 def run_once(words: str, repeat: int, workers: int) -> Path:
