@@ -136,7 +136,7 @@ def stability_of(
     said: dict[str, dict[int, list[Judged]]] = defaultdict(lambda: defaultdict(list))
     for test in tests:
         variant, number = variant_and_repetition(test.deployment)
-        if number:
+        if number and not test.not_applicable:  # that is told elsewhere, with the reason
             said[variant][number].append(test)
     numbers = [n for of in seen.values() for n in of] + [n for of in said.values() for n in of]
     highest = max(numbers, default=0)

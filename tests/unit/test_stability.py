@@ -19,6 +19,7 @@ from harness.observations import (
 from harness.report.diff import compare
 from harness.report.diff_run import Run
 from harness.report.html.verdicts import Judged
+from harness.report.marks import NOT_APPLICABLE
 from harness.report.seen import apart, together
 from harness.report.stability import Stability, in_lines, stability_of
 from harness.report.stability_file import as_object
@@ -52,6 +53,12 @@ def judged(number: int, outcome: str = "passed", infrastructure: str = "") -> Ju
 def stability(observations: Sequence[Observation], tests: Sequence[Judged]) -> Stability:
     (found,) = stability_of(observations, tests, 4)
     return found
+
+
+def test_what_does_not_apply_is_not_said_to_be_unstable() -> None:
+    name = f"tests/deployments/test_x.py::test_it[{VARIANT}.1-self_v6]"
+    assert stability_of([], [Judged(name, "skipped", message=f"{NOT_APPLICABLE}no SELinux")]) == []
+    assert stability_of([], [Judged(name, "skipped", message="an event of before failed")]) != []
 
 
 def test_repetitions_are_told_apart_by_more_than_their_names() -> None:
