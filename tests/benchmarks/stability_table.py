@@ -31,10 +31,11 @@ def table(measured: Sequence[Mapping[str, Any]]) -> str:
     lines = [
         "# Stability",
         "",
-        f"`make stability`: {len(measured)} runs, {measured[0]['at']} to {measured[-1]['at']}, of"
-        f" {len({each['commit'] for each in measured})} commits"
-        f" ({measured[0]['commit']} to {measured[-1]['commit']}); "
-        + "; ".join(sorted({f"{m['computer']}, {m['machine']}, {m['image']}" for m in measured}))
+        f"`make stability`, {measured[0]['at']} to {measured[-1]['at']}; runs: {len(measured)};"
+        f" commits: {', '.join(dict.fromkeys(str(each['commit']) for each in measured))}; "
+        + "; ".join(
+            dict.fromkeys(f"{m['computer']}, {m['machine']}, {m['image']}" for m in measured)
+        )
         + ".",
         "",
         "`least` is how often the variant was deployed and judged that was so least often. `not"
