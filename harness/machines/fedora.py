@@ -31,17 +31,11 @@ def missing() -> list[str]:
     return [tool for tool in TOOLS if not shutil.which(tool)]
 
 
-def repositories(mirror: str = "", keys: str = "") -> str:
-    """The definitions of Fedora's repositories, as dnf reads them.
-
-    Args:
-        mirror: as `MIRROR`, which is the default.
-        keys: the address of the keys that must have signed all packages, by default Fedora's.
-    """
-    mirror = mirror or MIRROR
+def repositories() -> str:
+    """The definitions of Fedora's repositories, as dnf reads them."""
     return "\n".join(
-        f"[{name}]\nname={name}\nenabled=1\ngpgcheck=1\ngpgkey={keys or KEYS}\n"
-        + (f"baseurl={mirror.rstrip('/')}/{path}" if mirror else f"metalink={_METALINK}{asked}")
+        f"[{name}]\nname={name}\nenabled=1\ngpgcheck=1\ngpgkey={KEYS}\n"
+        + (f"baseurl={MIRROR.rstrip('/')}/{path}" if MIRROR else f"metalink={_METALINK}{asked}")
         for name, (asked, path) in _REPOSITORIES.items()
     )
 
@@ -53,15 +47,14 @@ def index(release: str) -> str:
     return address.replace("$basearch", platform.machine()).replace("$releasever", release)
 
 
-def bootstrap(release: str, packages: Sequence[str], target: str, sources: str) -> list[str]:
+def bootstrap(release: str, packages: Sequence[str], target: str) -> list[str]:
     """The command that makes a root file system.
 
     Args:
         release: Fedora's number.
         packages: what to install, with all that these need.
         target: a folder to fill.
-        sources: as `repositories` has them.
     """
     # What is mounted while packages are installed is gone with it, however that ends.
     alone = ["unshare", "--mount", "--propagation=private"]
-    return [*alone, "sh", str(INSTALL), target, release, sources, *packages]
+    return [*alone, "sh", str(INSTALL), target, release, repositories(), *packages]

@@ -131,7 +131,7 @@ def _of_packages(distro: Distro, login: Login, packages: Sequence[str] | None) -
 
 def _of_fedora(distro: Distro, login: Login, packages: Sequence[str] | None) -> list[str]:
     listed = _listed(packages, distro)
-    filled = fedora.bootstrap(distro.release, listed, str(_TARGET), fedora.repositories())
+    filled = fedora.bootstrap(distro.release, listed, str(_TARGET))
     hook = [str(GUEST / "customize.sh"), str(_TARGET), login.public_key]
     return ["sh", "-euc", _BOTH, "both", *hook, str(GUEST / "masked-units"), *filled]
 

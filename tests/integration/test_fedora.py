@@ -6,6 +6,7 @@ is Fedora, and empty ones. What Fedora's own need, and whether such a machine bo
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,9 @@ from harness.machines.rootfs import ensure_rootfs, rootfs_name
 pytestmark = NEEDS_ROOT
 
 FEDORA = find("fedora-44")
-RELEASE = "releases/44/Everything/x86_64/os"
+ARCHITECTURE = platform.machine()
+RELEASE = f"releases/44/Everything/{ARCHITECTURE}/os"
+UPDATES = f"updates/44/Everything/{ARCHITECTURE}"
 SYSTEM = """\
 %global __os_install_post %{nil}
 %global _build_id_links none
@@ -63,13 +66,13 @@ cd / && find . -xdev \\( -path ./srv -o -path ./root -o -path ./tmp \\
 SIGNED = """\
 set -e
 gpg --batch --passphrase '' --quick-gen-key packager rsa2048 sign never
-mkdir -p {mirror}/{release} {mirror}/updates/44/Everything/x86_64 {worse}/{release}
+mkdir -p {mirror}/{release} {mirror}/{updates} {worse}/{release}
 gpg --armor --export packager >{mirror}/key
 cd /srv/packages/noarch
 cp tar-44-1.noarch.rpm {worse}/{release}
 rpmsign --define '_gpg_name packager' --addsign *.rpm
 mv *.rpm {mirror}/{release}
-createrepo_c -q {mirror}/updates/44/Everything/x86_64
+createrepo_c -q {mirror}/{updates}
 cp -n {mirror}/{release}/*.rpm {worse}/{release}
 cp -r {mirror}/updates {mirror}/key {worse}
 createrepo_c -q {mirror}/{release}
@@ -105,7 +108,7 @@ def mirrors(keeper: Keeper, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 f"rpmbuild -bb --define '_rpmdir /srv/packages' /root/{recipe}.spec", within=300
             )
         mirrors = {"mirror": "/srv/mirrors/good", "worse": "/srv/mirrors/worse"}
-        machine.succeed(SIGNED.format(release=RELEASE, **mirrors), within=120)
+        machine.succeed(SIGNED.format(release=RELEASE, updates=UPDATES, **mirrors), within=120)
         machine.copy_from("/srv/mirrors", local)
     finally:
         assert machine.destroy() == []

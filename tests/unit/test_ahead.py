@@ -25,7 +25,6 @@ class Deployed:
 
     def __init__(self, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         self.session = session
-        self.begun: list[str] = []
         self._finished: dict[str, threading.Event] = defaultdict(threading.Event)
         monkeypatch.setattr(session._deploying, "bring_up", self._bring_up)
         # Here two threads look whether more are to be begun; there it is the tests' one alone.
@@ -33,7 +32,6 @@ class Deployed:
         monkeypatch.setattr(session, "_begin_more", self.begin_more)
 
     def _bring_up(self, scenario: Scenario, _: bool) -> Any:
-        self.begun.append(scenario.id)
         assert self._finished[scenario.id].wait(30)
         return SimpleNamespace(scenario=scenario)
 
@@ -56,9 +54,9 @@ class Deployed:
 
     def are_begun(self, scenarios: Sequence[Scenario]) -> bool:
         """Whether these have been begun, after a while, and no others."""
-        until(lambda: len(self.begun) >= len(scenarios))
+        until(lambda: len(self.session._begun) >= len(scenarios))
         self.begin_more()
-        return sorted(self.begun) == sorted(each.id for each in scenarios)
+        return sorted(self.session._begun) == sorted(each.id for each in scenarios)
 
 
 @pytest.fixture
