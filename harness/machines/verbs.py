@@ -20,6 +20,17 @@ from harness.machines.execution import Completed, execute, text_of
 from harness.machines.shell import Shell
 from harness.patience import patient
 
+# What `-u` stands for, and what it misses: journald asks /proc to whose unit a process belongs, and
+# one that has written why it fails is often gone by then (systemd's issue 2913). For the system's
+# units it is told the name beforehand. A line without one is only known by the stream it came in.
+_OF_USER_UNIT = """$(
+    owner="_UID=$(id -u)" unit="$(systemctl --user show -P Id {unit})"
+    echo "_SYSTEMD_USER_UNIT=$unit $owner + USER_UNIT=$unit $owner"
+    journalctl --user -q -o json --output-fields=_STREAM_ID,_SYSTEMD_USER_UNIT _TRANSPORT=stdout |
+        grep -v '"_SYSTEMD_USER_UNIT":"' | grep -o '"_STREAM_ID":"[0-9a-f]*"' | sort -u |
+        sed 's/.*:"/+ _STREAM_ID=/; s/"//'
+)"""
+
 
 class Verbs(ABC):
     """What is done on a machine that answers.
@@ -164,10 +175,15 @@ class Verbs(ABC):
         self.succeed(f'mkdir -p "$(dirname {where})" && cat > {where}', user, stdin=data)
 
     def journal(self, unit: str, user: str = "root", lines: int = 200) -> str:
-        """The end of a unit's journal, the system's for root and otherwise the user's own."""
-        scope = "" if user == "root" else "--user "
-        command = f"journalctl {scope}--no-pager -q -o short-precise -n {lines} -u "
-        return self.run(command + shlex.quote(unit), user).stdout
+        """The end of a unit's journal, the system's for root and otherwise the user's own.
+
+        A user's journal comes with those lines of which journald no longer knew whose they were.
+        """
+        if user == "root":
+            of = f"-u {shlex.quote(unit)}"
+        else:
+            of = f"--user {_OF_USER_UNIT.format(unit=shlex.quote(unit))}"
+        return self.run(f"journalctl --no-pager -q -o short-precise -n {lines} {of}", user).stdout
 
     def forward(self, remote: str, local: Path, user: str = "root") -> Path:
         """Make a unix socket of the machine reachable as a unix socket here.

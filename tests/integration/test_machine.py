@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +210,10 @@ def unit(command: str, *more: str) -> str:
     return "\n".join(["[Service]", f"ExecStart=/bin/sh -c '{command}'", *more, ""])
 
 
+def tells(machine: NspawnMachine, user: str, of: str, words: str) -> bool:
+    return words in machine.journal(of, user)
+
+
 def test_units_are_waited_for(machine: NspawnMachine) -> None:
     for user in users(machine):
         folder = "/etc/systemd/system" if user == "root" else "~/.config/systemd/user"
@@ -228,12 +233,7 @@ def test_units_are_waited_for(machine: NspawnMachine) -> None:
         machine.succeed(f"(sleep 0.5; touch {runtime}/told) >/dev/null 2>&1 &", user)
         machine.wait_for_unit("slow", user, within=20)
         # What a process wrote may come into the journal after word of its end.
-        machine.succeed(
-            f"until {systemctl.replace('systemctl', 'journalctl')} -q -u broken"
-            " | grep -q 'told why'; do sleep 0.1; done",
-            user,
-            within=10,
-        )
+        assert until(partial(tells, machine, user, "broken", "told why"), 10)
         with pytest.raises(CommandError, match=r"broken failed:\n(.*\n)*.*told why"):
             machine.wait_for_unit("broken", user)
         with pytest.raises(CommandError, match="never is not active after 0 s"):
@@ -241,6 +241,30 @@ def test_units_are_waited_for(machine: NspawnMachine) -> None:
         assert "told why" in machine.journal("broken", user)
         assert machine.journal("broken", user, lines=1).count("\n") == 1
         machine.succeed(f"{systemctl} stop slow && {systemctl} reset-failed", user)
+
+
+def test_a_units_last_words_are_found_when_the_journal_comes_too_late(
+    machine: NspawnMachine,
+) -> None:
+    for user in users(machine):
+        folder = "/etc/systemd/system" if user == "root" else "~/.config/systemd/user"
+        systemctl = "systemctl" if user == "root" else "systemctl --user"
+        machine.write_file(f"{folder}/gone.service", unit("echo too late; exit 4"), user)
+        machine.write_file(f"{folder}/other.service", unit("echo mine; exec sleep 600"), user)
+        machine.succeed(f"{systemctl} daemon-reload && {systemctl} start other", user)
+        journald = machine.succeed("systemctl show -P MainPID systemd-journald").strip()
+        machine.succeed(f"kill -STOP {journald}")
+        try:
+            ended = f'until [ "$({systemctl} is-active gone)" = failed ]; do sleep 0.1; done'
+            machine.succeed(f"{systemctl} start --no-block gone && {ended}", user, within=10)
+        finally:
+            machine.succeed(f"kill -CONT {journald}")
+        assert until(partial(tells, machine, user, "gone", "too late"), 10)
+        assert until(partial(tells, machine, user, "gone", "Failed with result 'exit-code'"), 10)
+        assert until(partial(tells, machine, user, "other", "mine"), 10)
+        assert "mine" not in machine.journal("gone", user)
+        assert machine.journal("gone", user, lines=1).count("\n") == 1
+        machine.succeed(f"{systemctl} stop other && {systemctl} reset-failed", user)
 
 
 def test_the_network_is_not_online_before_the_firewall_has_its_rules(
