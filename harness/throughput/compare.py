@@ -41,7 +41,7 @@ computer does hardly changes it, other than the others."""
 MESSAGES = Measure("messages", "messages/s over one connection")
 CONNECTIONS = Measure("connections", "messages/s, each over a connection of its own")
 WORK_OF_MESSAGES = Measure("work of messages", "messages per processor second", "cheaper", "dearer")
-CROWD = Measure("crowd", "connections/s, all begun at once")
+CROWD = Measure("crowd", "connections/s, all begun before the first is served")
 MEASURES = (
     BITS_IN,
     BITS_OUT,

@@ -25,6 +25,8 @@ from harness.throughput.compare import (
 from harness.throughput.measure import (
     Timed,
     as_timed,
+    connections_to,
+    crowd,
     iperf3,
     rate,
     smtp_source,
@@ -48,7 +50,7 @@ SINGLE_MESSAGES = 50
 WITHIN = 20
 """Seconds for either."""
 AT_ONCE = 32
-"""Clients that come at the same time."""
+"""Clients that come before the first one is served."""
 CROWD_WITHIN = 2
 """Seconds in which all of them must be served: some ways take less than a tenth of one, and
 others leave clients waiting for their TCP to try again, after 1, 3 and 7 s."""
@@ -107,6 +109,11 @@ def _measure(machine: BaseMachine, client: Client, way: Way) -> tuple[dict[Measu
     def messages(many: int, within: int, sessions: int = 0) -> Timed:
         return run(smtp_source(MACHINE, way.smtp, many, within, sessions), image=True)
 
+    def at_once(many: int) -> Timed:
+        begin = smtp_source(MACHINE, way.smtp, many, CROWD_WITHIN, many)
+        come, look = client.does(begin, image=True), client.does(connections_to(way.smtp))
+        return as_timed(machine.succeed(timed(crowd(way.smtp, way.process, many, come, look))))
+
     def send(out: bool = False) -> Timed:
         way.serve_iperf3(machine)
         return run(iperf3(MACHINE, way.iperf3, out))
@@ -122,7 +129,7 @@ def _measure(machine: BaseMachine, client: Client, way: Way) -> tuple[dict[Measu
         MESSAGES: rate(OPEN_MESSAGES, kept_open),
         WORK_OF_MESSAGES: OPEN_MESSAGES / kept_open.work,
         CONNECTIONS: rate(SINGLE_MESSAGES, messages(SINGLE_MESSAGES, WITHIN, sessions=1)),
-        CROWD: rate(AT_ONCE, messages(AT_ONCE, CROWD_WITHIN, sessions=AT_ONCE)),
+        CROWD: rate(AT_ONCE, at_once(AT_ONCE)),
     }
     return samples, out.sent_again
 

@@ -126,6 +126,38 @@ def smtp_source(address: str, port: int, messages: int, within: int, sessions: i
     )
 
 
+# Without that, on busy cores the first are served while the last begin, and there is no crowd.
+_CROWD = """
+serving="{server} $(ss -Hltnp sport = :{port} | grep -o "pid=[0-9]*" | cut -d= -f2 | sort -u)"
+kill -STOP $serving
+{command} &
+while kill -0 $! 2>/dev/null && [ "$({look} | wc -l)" -lt {many} ]; do sleep 0.01; done
+before=$(used); began=$EPOCHREALTIME
+kill -CONT $serving
+wait $!
+"""
+
+
+def crowd(port: int, server: int, many: int, command: str, look: str) -> str:
+    """Clients that all come before the first one is served: who serves them is stopped until then.
+
+    To be timed, which begins when they are served.
+
+    Args:
+        port: the machine's, that they come to; who listens there is stopped.
+        server: the process behind that, which is stopped as well.
+        many: of the clients.
+        command: what they do, each over a connection of its own.
+        look: lists their connections, a line for each.
+    """
+    return _CROWD.format(port=port, server=server, many=many, command=command, look=look)
+
+
+def connections_to(port: int) -> str:
+    """List the connections to a port, those included that nobody has answered yet."""
+    return f"ss -Hnt dport = :{port}"
+
+
 def rate(messages: int, seen: Timed) -> float:
     """Messages a second; 0 where they did not get through in time.
 

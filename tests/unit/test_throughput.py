@@ -32,7 +32,16 @@ from harness.throughput.compare import (
     compared,
     subject,
 )
-from harness.throughput.measure import Timed, as_timed, rate, smtp_source, timed, transfer
+from harness.throughput.measure import (
+    Timed,
+    as_timed,
+    connections_to,
+    crowd,
+    rate,
+    smtp_source,
+    timed,
+    transfer,
+)
 from harness.throughput.ways import NETWORKS, Way
 
 
@@ -172,6 +181,52 @@ def test_the_table_has_every_way_and_every_pair() -> None:
     assert row.count("faster (× 2.0)") == len(MEASURES) - 2
     assert row.count("cheaper (× 2.0)") == 2
     assert subject(*PAIRS[0], BITS_IN) == SUBJECTS[0]
+
+
+SERVES = """
+import socket, sys, time
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1], flush=True)
+server.accept()
+print(time.time(), flush=True)
+time.sleep(600)
+"""
+COMES_SLOWLY = """
+import socket, sys, time
+come = []
+for _ in range(int(sys.argv[2])):
+    come.append(socket.create_connection(("127.0.0.1", int(sys.argv[1]))))
+    print(time.time())
+    time.sleep(0.05)
+"""
+
+
+def test_a_crowd_has_come_before_the_first_is_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat = tmp_path / "cpu.stat"
+    stat.write_text("usage_usec 1\n")
+    monkeypatch.setattr(measure, "_STAT", str(stat))
+    many, client = 10, tmp_path / "client.py"
+    client.write_text(COMES_SLOWLY)
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVES], stdout=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            assert server.stdout
+            port = int(server.stdout.readline())
+            come = f"{sys.executable} {client} {port} {many}"
+            command = timed(crowd(port, server.pid, many, come, connections_to(port)))
+            done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+            seen = as_timed(done.stdout)
+            served = float(server.stdout.readline())
+        finally:
+            server.kill()
+    begun = [float(line) for line in seen.output.splitlines()]
+    assert (seen.status, len(begun)) == (0, many), done.stderr
+    assert begun[-1] - begun[0] > 0.05 * (many - 1)
+    assert served > begun[-1]
+    assert seen.seconds < begun[-1] - begun[0]  # It counts from then on.
 
 
 LINGERS = """\
