@@ -48,8 +48,10 @@ LOOK = 0.5
 """Seconds between two looks at what is available."""
 LOOKS_BETWEEN = 4
 """After so many of them all processes are looked at, which takes a while itself."""
+QUIET_FOR = 5.0
+"""Seconds that the cores must have had little to do, so that a run begins on a quiet computer."""
 QUIET_WITHIN = 240.0
-"""Seconds that are waited for that: the load of a minute is e times less after another."""
+"""Seconds that are waited for that."""
 
 
 @dataclass
@@ -156,7 +158,7 @@ def measure(variants: int, workers: int) -> dict[str, Any]:
     words = ["-k", " or ".join(VARIANTS), f"--repeat={variants // len(VARIANTS)}"]
     words += ["-n", str(workers)] if workers > 1 else []
     command = [sys.executable, "-m", "pytest", "-q", f"--runs={runs}", "--mailserver=stand-in"]
-    load = quiet_load()
+    busy_before = wait_until_quiet()
     before, started = processor_time(), time.monotonic()
     # Set where files are thrown away, it makes Python compile everything at every start.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
@@ -187,17 +189,23 @@ def measure(variants: int, workers: int) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         "busy": round(busy / total, 3),
         "waiting for disk": round(waiting / total, 3),
-        "load before": round(load, 1),
+        "busy before": round(busy_before, 3),
         **{name: value and round(value, 1) for name, value in asdict(peak).items()},
     }
 
 
-def quiet_load() -> float:
-    """The load once it is that of a quiet computer, or after a while."""
+def wait_until_quiet() -> float:
+    """Wait until little is done, or a while; the share of the cores' time that was in use then.
+
+    The load of the last minute would still be that of the run before.
+    """
     deadline = time.monotonic() + QUIET_WITHIN
-    while os.getloadavg()[0] > QUIET and time.monotonic() < deadline:
-        time.sleep(1)
-    return os.getloadavg()[0]
+    while True:
+        before = processor_time()
+        time.sleep(QUIET_FOR)
+        total, busy, _ = (now - then for now, then in zip(processor_time(), before, strict=True))
+        if busy / total <= QUIET or time.monotonic() > deadline:
+            return busy / total
 
 
 def check(runs: Path, variants: int) -> None:

@@ -12,8 +12,8 @@ from harness.memory import MEGABYTE, MEMORY_PER_DEPLOYMENT
 
 BUSY = 0.85
 """Share of the cores' time from which on more workers have nothing to work with."""
-QUIET = 1.0
-"""The load of a computer that does nothing else, a while after the last run."""
+QUIET = 0.1
+"""Share of the cores' time that a computer may be at other things and still counts as quiet."""
 
 
 def table(measured: Sequence[dict[str, Any]], fewest: int) -> str:
@@ -38,13 +38,13 @@ def table(measured: Sequence[dict[str, Any]], fewest: int) -> str:
         " medians of as many runs as the last column says. Times depend on the computer; compare"
         " ratios: `per variant` is against the fewest variants with as many workers, 1.00 where"
         " time grows as the variants do; `workers` against one worker. Memory is proportional"
-        " (PSS), at its peak. Where the load before is above"
-        f" {QUIET:.0f}, the run before it still counted, or the computer was busy with other"
-        " things, and the row says little.",
+        f" (PSS), at its peak. Where the cores were busy before it for more than"
+        f" {100 * QUIET:.0f} % of the time, the computer had other things to do, and the row says"
+        " little.",
         "",
         "| variants | workers | s | s a variant | per variant | workers | machines at once"
         " | memory, MB | of it machines | available falls by | disk, MB | cores busy"
-        " | wait for disk | load before | runs |",
+        " | wait for disk | busy before | runs |",
         "|" + "---:|" * 15,
     ]
     for key in sorted(groups):
@@ -64,7 +64,7 @@ def table(measured: Sequence[dict[str, Any]], fewest: int) -> str:
 def _best(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Those that passed; of these, those on a quiet computer if there are any."""
     passed = [run for run in runs if not run["status"]]
-    return [run for run in passed if run["load before"] <= QUIET] or passed
+    return [run for run in passed if run["busy before"] <= QUIET] or passed
 
 
 def _middle(of: Sequence[dict[str, Any]], name: str) -> float | None:
@@ -89,7 +89,7 @@ def _cells(key: tuple[int, int], good: dict[tuple[int, int], list[dict[str, Any]
         cells.append("unknown" if value is None else f"{value:.0f}")
     for name in ("busy", "waiting for disk"):
         cells.append(f"{100 * median(run[name] for run in good[key]):.0f} %")
-    cells.append(f"{max(run['load before'] for run in good[key]):.1f}")
+    cells.append(f"{100 * max(run['busy before'] for run in good[key]):.0f} %")
     return cells
 
 
