@@ -13,9 +13,9 @@ from harness.errors import HostError, MachineError
 from harness.machines.stock import Network
 from harness.machines.supply import MEMORY, Supply
 from harness.mailserver.image import Image
-from harness.memory import Place
 from harness.observations import Observations
 from harness.progress import ERROR, FAILED, FOR_MEMORY, GONE, UP, WAITS, Progress
+from harness.room import Place
 from harness.scenario import Scenario
 
 if TYPE_CHECKING:

@@ -26,7 +26,8 @@ _FLOCK: Final = "hhqqi4x"
 """The kernel's `struct flock`, on computers of 64 bits: type, whence, start, length, pid."""
 KEPT: Final = 1 << 40
 """Where the locks of machines begin that outlive their runs."""
-_END: Final = 1 << 62
+LINE: Final = 1 << 50
+"""Where those behind are that tell who waits; see `turns`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def _flock(kind: int, start: int, length: int) -> bytes:
     return struct.pack(_FLOCK, kind, os.SEEK_SET, start, length, 0)
 
 
-def locks(file: int, start: int = 1, end: int = _END) -> list[Held]:
+def locks(file: int, start: int = 1, end: int = LINE) -> list[Held]:
     """All locks in a part of the file: the kernel tells any one, not the first."""
     if start >= end:
         return []

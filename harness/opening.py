@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from harness import cache
 from harness.keeper.client import Keeper
 from harness.kept.options import Keep
-from harness.memory import Room, budget_of
+from harness.memory import budget_of
+from harness.room import Room
 
 if TYPE_CHECKING:
     from harness.machines.choice import Choice

@@ -18,8 +18,8 @@ from harness.loop import cancel_all
 from harness.machines.stock import Stock
 from harness.machines.supply import MEMORY, Supply
 from harness.mailserver.image import Image
-from harness.memory import Room
 from harness.progress import KEPT, PLANS, Progress
+from harness.room import Room
 from harness.scenario import Scenario
 
 if TYPE_CHECKING:

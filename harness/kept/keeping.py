@@ -12,7 +12,7 @@ from harness.kept.options import Keep
 
 if TYPE_CHECKING:
     from harness.deployment import Deployment
-    from harness.memory import Place
+    from harness.room import Place
 
 
 class Keeping:

@@ -9,7 +9,8 @@ from concurrent.futures import Executor, Future
 from harness.errors import HarnessError
 from harness.machines.base import BaseMachine
 from harness.machines.stock import Network, Stock
-from harness.memory import MEGABYTE, MEMORY_PER_DEPLOYMENT, Place, Room
+from harness.memory import MEGABYTE, MEMORY_PER_DEPLOYMENT
+from harness.room import Place, Room
 
 MEMORY = MEMORY_PER_DEPLOYMENT // MEGABYTE
 """Megabytes that are set aside for a deployment on a machine of this computer's."""

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from harness.machines.golden import Golden
 from harness.machines.shell import Login
-from harness.memory import Room
+from harness.room import Room
 from harness.scenario_file import load
 from harness.session import Session
 

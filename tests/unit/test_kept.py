@@ -23,9 +23,10 @@ from harness.machines.choice import Choice
 from harness.machines.options import MachineOptions
 from harness.machines.stock import USUAL
 from harness.machines.supply import MEMORY
-from harness.memory import MEMORY_PER_DEPLOYMENT, Room
+from harness.memory import MEMORY_PER_DEPLOYMENT
 from harness.memory_locks import held
 from harness.pytest_run import Run
+from harness.room import Room
 from harness.scenario import Scenario
 from harness.scenario_file import load
 from harness.session import Session

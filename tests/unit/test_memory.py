@@ -17,9 +17,10 @@ from keeper_support import until
 from terminal_support import project, run
 
 from harness.errors import HostError
-from harness.memory import MEGABYTE, Place, Room, available_memory, budget_of
+from harness.memory import MEGABYTE, available_memory, budget_of
 from harness.memory_locks import FILE, held, lock
 from harness.progress import ENDS, FOR_MEMORY, WAITS, Reader
+from harness.room import Place, Room
 
 ROOT = Path(__file__).parents[2]
 PLENTY = 1 << 40
@@ -29,7 +30,7 @@ WITHIN = 20.0
 TAKES = """
 import sys
 from pathlib import Path
-from harness.memory import Room
+from harness.room import Room
 room = Room(Path(sys.argv[1]), budget=int(sys.argv[2]), cores=64, available=lambda: 1 << 40)
 for line in sys.stdin:
     place = room.ask()
@@ -139,7 +140,7 @@ def test_processes_in_a_crowd_never_take_more_than_the_budget(tmp_path: Path) ->
     crowd = """
 import sys
 from pathlib import Path
-from harness.memory import Room
+from harness.room import Room
 from harness.memory_locks import held
 cache = Path(sys.argv[1])
 room = Room(cache, 1300, cores=64, available=lambda: 1 << 40)

@@ -13,8 +13,8 @@ from session_support import PASTA, SCENARIOS, FakeKeeper, session_of
 
 from harness.errors import DeploymentError, HostError, MachineError
 from harness.machines.nspawn import NspawnMachine
-from harness.memory import Room
 from harness.memory_locks import held
+from harness.room import Room
 from harness.scenario_file import load
 from harness.session import Session
 

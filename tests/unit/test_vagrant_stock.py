@@ -17,8 +17,8 @@ from harness.machines.stock import Network
 from harness.machines.vagrant import stock as stock_module
 from harness.machines.vagrant.machine import VagrantMachine
 from harness.machines.vagrant.stock import SLOWNESS, VagrantStock
-from harness.memory import Room
 from harness.memory_locks import held
+from harness.room import Room
 
 
 class FakeKeeper:

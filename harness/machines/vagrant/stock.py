@@ -35,8 +35,9 @@ from harness.machines.vagrant.requirements import choose_provider
 from harness.machines.vagrant.tear_down import TearDown
 from harness.mailserver.image import NAME as NAME_OF_IMAGE
 from harness.mailserver.image import Image, Say
-from harness.memory import Place, Room, budget_of
+from harness.memory import budget_of
 from harness.patience import stretch
+from harness.room import Place, Room
 
 SNAPSHOT: Final = "ready"
 NO_SNAPSHOTS: Final = "support snapshots"
