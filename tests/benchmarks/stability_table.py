@@ -16,13 +16,15 @@ def table(measured: Sequence[Mapping[str, Any]]) -> str:
     Args:
         measured: as stability.jsonl has it, in its order.
     """
-    deployed, failed, untried = (Counter[str]() for _ in range(3))
+    deployed, since, failed, untried = (Counter[str]() for _ in range(4))
     differing: set[str] = set()
     for each in measured:
         deployed.update(each["passed"])
+        since.update(each["passed"])
         for variant, times in each["failed"].items():
             deployed[variant] += len(times)
             failed[variant] += len(times)
+            since[variant] = 0
         untried.update(each["not tried"])
         differing.update(each["differing"])
     folders: dict[str, list[str]] = defaultdict(list)
@@ -38,24 +40,28 @@ def table(measured: Sequence[Mapping[str, Any]]) -> str:
         )
         + ".",
         "",
-        "`least` is how often the variant was deployed and judged that was so least often. `not"
+        "`least` is how often the variant was deployed and judged that was so least often, `in a"
+        " row` the same without what was before its last failure and in the run of that. `not"
         " tried` are deployments that the machine or the computer kept from being judged: they are"
         " not among the others. `differing` are variants of which something was not observed"
         " alike in all repetitions of a run, whether a test minded or not.",
         "",
-        "| scenario | variants | deployments | least | goal | failed | not tried | differing |",
-        "|---|" + "---:|" * 7,
+        "| scenario | variants | deployments | least | in a row | goal | failed | not tried"
+        " | differing |",
+        "|---|" + "---:|" * 8,
     ]
     for folder, variants in folders.items():
         lines.append(
             f"| `{folder}` | {len(variants)} | {sum(deployed[v] for v in variants)}"
-            f" | {min(deployed[v] for v in variants)} | {GOALS.get(folder, GOALS[''])}"
+            f" | {min(deployed[v] for v in variants)} | {min(since[v] for v in variants)}"
+            f" | {GOALS.get(folder, GOALS[''])}"
             f" | {sum(failed[v] for v in variants)} | {sum(untried[v] for v in variants)}"
             f" | {sum(v in differing for v in variants)} |"
         )
     lines.append(
         f"| all | {sum(map(len, folders.values()))} | {deployed.total()}"
-        f" | {min(deployed.values(), default=0)} | | {failed.total()} | {untried.total()}"
+        f" | {min(deployed.values(), default=0)} | {min((since[v] for v in deployed), default=0)}"
+        f" | | {failed.total()} | {untried.total()}"
         f" | {len(differing)} |"
     )
     return "\n".join([*lines, *_exceptions(measured)]) + "\n"

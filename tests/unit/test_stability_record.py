@@ -62,9 +62,9 @@ def test_runs_with_and_without_repetitions_come_together(tool: ModuleType, tmp_p
     second = run_of(tmp_path / "b", {"demo-first": well, "other-x": well})
     status, table = added(tool, first, second)
     assert status == 0
-    assert line_of(table, "`demo`") == ["2", "4", "1", "10", "0", "0", "0"]
-    assert line_of(table, "`other`") == ["1", "1", "1", "10", "0", "0", "0"]
-    assert line_of(table, "all") == ["3", "5", "1", "", "0", "0", "0"]
+    assert line_of(table, "`demo`") == ["2", "4", "1", "1", "10", "0", "0", "0"]
+    assert line_of(table, "`other`") == ["1", "1", "1", "1", "10", "0", "0", "0"]
+    assert line_of(table, "all") == ["3", "5", "1", "1", "", "0", "0", "0"]
     assert "abc1234" in table
     assert "podman version 5.4.2, stand-in x" in table
     assert len(tool.RECORD.read_text().splitlines()) == 2
@@ -74,15 +74,27 @@ def test_failure_counts_as_a_deployment_and_is_named(tool: ModuleType, tmp_path:
     ends = {"demo-first.1": ("passed", "failed"), "demo-first.2": ("passed", "passed")}
     status, table = added(tool, run_of(tmp_path / "a", ends))
     assert status == 1
-    assert line_of(table, "`demo`") == ["1", "2", "2", "10", "1", "0", "0"]
+    assert line_of(table, "`demo`") == ["1", "2", "2", "0", "10", "1", "0", "0"]
     assert "abc1234: `demo-first` failed `test_more`" in table
+
+
+def test_those_in_a_row_are_those_since_the_last_failure(tool: ModuleType, tmp_path: Path) -> None:
+    well = ("passed", "passed")
+    runs = [
+        run_of(tmp_path / "a", {"demo-first": well, "demo-b": well}),
+        run_of(tmp_path / "b", {"demo-first": ("passed", "failed"), "demo-b": well}),
+        run_of(tmp_path / "c", {"demo-first.1": well, "demo-first.2": well, "demo-b": well}),
+    ]
+    _, table = added(tool, *runs)
+    assert line_of(table, "`demo`") == ["2", "7", "3", "2", "10", "1", "0", "0"]
+    assert line_of(table, "all")[2:4] == ["3", "2"]
 
 
 def test_machine_that_fails_is_counted_apart(tool: ModuleType, tmp_path: Path) -> None:
     ends = {"demo-first.1": ("!error", "!error"), "demo-first.2": ("passed", "passed")}
     status, table = added(tool, run_of(tmp_path / "a", ends))
     assert status == 0
-    assert line_of(table, "`demo`") == ["1", "1", "1", "10", "0", "1", "0"]
+    assert line_of(table, "`demo`") == ["1", "1", "1", "1", "10", "0", "1", "0"]
     assert "`demo-first` could not be tried" in table
 
 
