@@ -1,4 +1,4 @@
-"""Measures what a user waits for, and writes the table in README.md beside this file.
+"""Measures what a user waits for, and writes bench.md beside this file.
 
 Run by `make bench`. Medians of several runs, on an otherwise idle computer: a table made on a
 busy one says so in its own load column and should not be committed.
@@ -28,7 +28,7 @@ from harness.machines.golden import Golden
 from harness.mailserver.standin import StandIn
 
 ROOT = Path(__file__).parents[2]
-TABLE = Path(__file__).parent / "README.md"
+TABLE = Path(__file__).parent / "bench.md"
 FIRST = "rootless_pasta_quadlet-permit_none"
 SIX = "rootless_pasta_quadlet and permit"
 STARTING = ("boot", "prepare", "start", "ready")
@@ -186,7 +186,12 @@ def main() -> None:
         f" kernel {platform.release()}, {made.facts['distribution']} machines,"
         f" {made.facts['podman']}, the stand-in; load before: {load:.1f}"
     )
-    lines = ["# Benchmarks", "", f"`make bench` on {time.strftime('%Y-%m-%d')}: {computer}.", ""]
+    lines = [
+        "# What a user waits for",
+        "",
+        f"`make bench` on {time.strftime('%Y-%m-%d')}: {computer}.",
+        "",
+    ]
     lines += [f"Medians of {args.count} runs. Times depend on the computer; compare ratios.", ""]
     lines += ["| what | measured | target |", "|---|---:|---:|"]
     lines += [f"| {what} | {value} | {target} |" for what, value, target in rows]
