@@ -3,7 +3,8 @@
 Run by `make stability`, or in parts: `stability.py --minutes 90 -k rootless_pasta_quadlet --repeat
 10` begins runs until that time is over, and adds what each one said to stability.jsonl beside this
 file. The table is made of all that is there, of whatever commits: hours of it come together over
-many days. `--add RUN` adds the folder of a run that was made otherwise.
+many days. What a run has observed that deploys each variant once is compared with the run before.
+`--add RUN` adds the folder of a run that was made otherwise, `--add RUN RUN` compares them so.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +28,12 @@ from bench import ROOT
 from growth import computer
 from stability_table import table
 
-from harness.observations import read, variant_and_repetition
+from harness.observations import Observation, deployment_id, read, variant_and_repetition
 from harness.report import stability
 from harness.report.html import verdicts
 from harness.report.html.verdicts import Judged
 from harness.report.runs import OBSERVATIONS
-from harness.report.stability_file import FILE
+from harness.report.stability_file import FILE, as_object
 
 HERE = Path(__file__).parent
 TABLE = HERE / "stability.md"
@@ -39,12 +42,13 @@ FACTS = {"distribution", "podman"}
 """What of a machine is told of it."""
 
 
-def row(run: Path, commit: str) -> dict[str, Any]:
+def row(run: Path, commit: str, before: Path | None = None) -> dict[str, Any]:
     """What a run says of how stable each variant was.
 
     Args:
         run: its folder.
         commit: what was run.
+        before: the folder of the run that it is compared with, where it has no repetitions.
 
     Raises:
         SystemExit: nobody has judged anything in it.
@@ -70,7 +74,7 @@ def row(run: Path, commit: str) -> dict[str, Any]:
         "computer": computer(),
         **_made_of(run),
         "failed": failed,
-        "differing": _differing(run),
+        "differing": _differing(run) or (_between(before, run) if before else {}),
         **{end: dict(sorted(of.items())) for end, of in counts.items()},
     }
 
@@ -112,7 +116,29 @@ def _differing(run: Path) -> dict[str, list[str]]:
     file = run / FILE
     if not file.is_file():
         return {}
-    found = json.loads(file.read_text(encoding="utf-8"))["scenarios"]
+    return _in_words(json.loads(file.read_text(encoding="utf-8"))["scenarios"])
+
+
+def _between(*runs: Path) -> dict[str, list[str]]:
+    """What runs without repetitions disagree about, as if they were repetitions of one run."""
+    seen: list[Observation] = []
+    said: list[Judged] = []
+    for number, run in enumerate(runs, 1):
+        seen += (
+            replace(each, repetition=number)
+            for each in read(run / OBSERVATIONS)
+            if not each.repetition
+        )
+        said += (
+            replace(test, nodeid=test.nodeid.replace(f"[{name}", f"[{deployment_id(name, number)}"))
+            for of in verdicts.read([run]).values()
+            for test in of
+            if (name := test.deployment) and variant_and_repetition(name) == (name, 0)
+        )
+    return _in_words(as_object(stability.stability_of(seen, said)))
+
+
+def _in_words(found: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
     return {
         of["scenario"]: [
             f"{each['kind']} {', '.join(each['subjects'])}"
@@ -151,7 +177,7 @@ def run_once(words: str, repeat: int, workers: int) -> Path:
         )
     if not (runs / "latest").is_dir():
         raise SystemExit(f"nothing was run: {runs / 'output.txt'}")
-    return runs / "latest"
+    return (runs / "latest").resolve()
 
 
 def add(measured: list[dict[str, Any]], made: dict[str, Any]) -> None:
@@ -169,6 +195,30 @@ def recorded() -> list[dict[str, Any]]:
     return [json.loads(line) for line in RECORD.read_text(encoding="utf-8").splitlines()]
 
 
+def deploy(measured: list[dict[str, Any]], revision: str, options: argparse.Namespace) -> None:
+    """Make runs until the time is over, and add each; folders stay of which something is told."""
+    before: Path | None = None
+    told: set[Path | None] = set()
+    end = time.monotonic() + 60 * options.minutes
+    try:
+        while time.monotonic() < end:
+            run = run_once(options.words, options.repeat, options.workers)
+            add(measured, made := row(run, revision, before))
+            passed, failed = sum(made["passed"].values()), sum(map(len, made["failed"].values()))
+            print(f"{made['at']}: {passed} passed, {failed} failed", flush=True)
+            if made["failed"] or made["not tried"] or made["differing"]:
+                told |= {before, run}
+                print(f"  see {run}" + f", and {before} before it" * bool(before), flush=True)
+            if before and before not in told:
+                shutil.rmtree(before.parent)
+            before = run
+            if not made["passed"]:  # nothing will be otherwise the next time
+                return
+    finally:
+        if before and before not in told:
+            shutil.rmtree(before.parent)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, add to the record, and write the table; 1 where something failed."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -184,25 +234,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.table:
         TABLE.write_text(table(measured), encoding="utf-8")
         return 0
-    before = len(measured)
+    already = len(measured)
     if args.add:
-        for run in args.add:
-            add(measured, row(run, revision))
+        for before, run in pairwise([None, *args.add]):
+            add(measured, row(run, revision, before))
     else:
-        end = time.monotonic() + 60 * args.minutes
-        while time.monotonic() < end:
-            run = run_once(args.words, args.repeat, args.workers)
-            add(measured, row(run, revision))
-            made = measured[-1]
-            passed, failed = sum(made["passed"].values()), sum(map(len, made["failed"].values()))
-            print(f"{made['at']}: {passed} passed, {failed} failed", flush=True)
-            if made["failed"] or made["not tried"] or made["differing"]:
-                print(f"  see {run.resolve()}", flush=True)
-            else:
-                shutil.rmtree(run.resolve().parent)
-            if not made["passed"]:  # nothing will be otherwise the next time
-                return 1
-    return int(any(each["failed"] for each in measured[before:]))
+        deploy(measured, revision, args)
+    return int(any(each["failed"] for each in measured[already:]))
 
 
 if __name__ == "__main__":

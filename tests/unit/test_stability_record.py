@@ -122,6 +122,51 @@ def test_what_repetitions_disagree_about_is_said(tool: ModuleType, tmp_path: Pat
     assert "`demo-first` differed: port 993 from self_v6" in table
 
 
+def observed(run: Path, outcome: str, variant: str = "demo-first") -> Path:
+    Observations(variant, run / "observations.jsonl").record("port", "993", outcome, "self_v6")
+    return run
+
+
+def test_runs_without_repetitions_are_compared_with_the_one_before(
+    tool: ModuleType, tmp_path: Path
+) -> None:
+    ends = {"demo-first": ("passed", "passed"), "demo-b": ("passed", "passed")}
+    runs = [
+        observed(run_of(tmp_path / name, ends), outcome)
+        for name, outcome in (("a", "answers"), ("b", "answers"), ("c", "refused"))
+    ]
+    for run in runs:
+        observed(run, "answers", "demo-b")
+    _, table = added(tool, *runs[:2])
+    assert line_of(table, "`demo`")[-1] == "0"
+    _, table = added(tool, *runs)
+    assert line_of(table, "`demo`")[-1] == "1"
+    assert table.count("`demo-first` differed: port 993 from self_v6") == 1
+    assert "`demo-b` differed" not in table
+
+
+def test_folders_of_runs_stay_of_which_something_is_told(
+    tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = {"demo-first": ("passed", "passed")}
+    outcomes = iter(enumerate(("answers", "answers", "refused", "refused", "refused")))
+    runs: list[Path] = []
+
+    def run_once(*_: object) -> Path:
+        number, outcome = next(outcomes)
+        (tmp_path / str(number)).mkdir()
+        runs.append(observed(run_of(tmp_path / str(number) / "run", ends), outcome))
+        if number == 4:
+            monkeypatch.setattr(tool.time, "monotonic", lambda: 1e9)
+        return runs[-1]
+
+    monkeypatch.setattr(tool, "run_once", run_once)
+    monkeypatch.setattr(tool.time, "monotonic", lambda: 0.0)
+    assert tool.main(["--minutes", "1", "--commit", "abc1234"]) == 0
+    assert [run.exists() for run in runs] == [False, True, True, False, False]
+    assert len(tool.RECORD.read_text().splitlines()) == 5
+
+
 def test_run_that_was_killed_is_refused(tool: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     with pytest.raises(SystemExit, match=r"has no tests\.jsonl"):
