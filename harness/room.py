@@ -182,7 +182,7 @@ class Room:
 
     def keep(self, place: Place, megabytes: int) -> str:
         """See `Place.keep`."""
-        free = self._available() // MEGABYTE
+        free = self._free()
         if free < megabytes:
             return f"there are {free} MB of memory left"
         if self._path is None or place._held is None:
@@ -227,25 +227,23 @@ class Room:
         if self._path is None or self._turn is None:
             return None
         with alone(self._path) as file:
-            why = self._why_not(file, megabytes)
+            held = locks(file)
+            starting = sum(each.is_starting for each in held)
+            why: str | None = ""
+            if self._turn.has_come(file) and starting < self._cores:
+                why = lacking(megabytes, held, self.budget, self._free()) or None
             if why is not None:
                 self._turn.wait(file)
                 return why
-            others = (each.start + each.megabytes for each in locks(file) if not each.is_kept)
+            others = (each.start + each.megabytes for each in held if not each.is_kept)
             start = max(others, default=1)
             place._fd = opened(self._path)
             place._held = Held(start, megabytes, is_starting=True)
             lock(place._fd, fcntl.F_WRLCK, start, megabytes)
         return None
 
-    def _why_not(self, file: int, megabytes: int) -> str | None:
-        """Why no machine may start now, as `_try` has it."""
-        held = locks(file)
-        if self._turn and not self._turn.has_come(file):
-            return ""
-        if sum(each.is_starting for each in held) >= self._cores:
-            return ""
-        return lacking(megabytes, held, self.budget, self._available() // MEGABYTE) or None
+    def _free(self) -> int:
+        return self._available() // MEGABYTE
 
     def _drop(self, place: Place) -> None:
         """Let a place wait no longer."""
