@@ -42,7 +42,9 @@ _TROUBLE = (
     re.compile(r"denied|[Nn]o such|does not exist|[Cc]annot|need at least"),
     # A job that waits for another may only be there because what failed is started once more.
     re.compile(r"start running"),
-    re.compile(r"\b(?:Error|ERROR|error|WARN|failed)\b"),
+    re.compile(r"\b(?:Error|ERROR|error|failed)\b"),
+    # What is told to end warns of that as well, and two that write at once do so in any order.
+    re.compile(r"\bWARN\b"),
 )
 """What the line that explains a failure has, the surest signs first."""
 _LOGGED_BY = re.compile(r"^[\w.-]+: (?=\S)")

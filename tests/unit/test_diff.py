@@ -164,6 +164,17 @@ def test_another_reason_not_to_come_up_is_a_change(tmp_path: Path, now: str, cha
     assert len(told(tmp_path)) == changes
 
 
+def test_a_failure_is_the_same_in_whatever_order_two_processes_write(tmp_path: Path) -> None:
+    warns = "2026-11-30 05:26:17,923 WARN received SIGTERM indicating exit request"
+    says = (
+        "2026-11-30 05:26:17+00:00 ERROR start-mailserver.sh: Detecting the address has been futile"
+    )
+    for side, lines in (("a", (says, warns)), ("b", (warns, says))):
+        seen = Observations("pasta-unset", record(tmp_path / side, "other").path)
+        seen.record("deployment", "start", "failed", why="\n".join(("restarted 2 times", *lines)))
+    assert told(tmp_path) == []
+
+
 def test_what_a_silent_port_explains_is_not_told(tmp_path: Path) -> None:
     a, b = record(tmp_path / "a"), record(tmp_path / "b")
     for seen, port, address in ((a, "answers", "203.0.113.51"), (b, "refused", "no answer")):
