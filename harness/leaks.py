@@ -30,7 +30,8 @@ _ROOT_ONLY = {
     "network links": "ip -brief link | cut -d' ' -f1",
     "mounts": "findmnt --list --noheadings --output TARGET",
     "lingering users": "ls /var/lib/systemd/linger",
-    "sysctl": "sysctl net.ipv4.ip_unprivileged_port_start net.ipv4.ip_forward",
+    "sysctl": "sysctl net.ipv4.ip_unprivileged_port_start net.ipv4.ip_forward"
+    " net.ipv4.icmp_ratelimit",
 }
 # What comes and goes by itself, whole lines by sort of thing: the kernel's and systemd's own,
 # podman's API while it is asked, the harness's own login. Of all other sorts everything counts.

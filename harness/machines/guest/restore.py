@@ -25,6 +25,7 @@ SYSCTLS = (
     "net.ipv4.ip_forward",
     "net.ipv6.conf.all.forwarding",
     "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.icmp_ratelimit",
 )
 FOLDERS = ("/etc/sysctl.d", "/etc/firewalld", "/etc/containers", "/etc/systemd")
 """What operators configure; restored file by file."""

@@ -168,7 +168,7 @@ _LOOKS: Final[Mapping[str, str]] = {
     "lingering users": "ls /var/lib/systemd/linger",
     "users": "getent passwd; getent group; cat /etc/subuid /etc/subgid",
     "sysctl": "sysctl net.ipv4.ip_unprivileged_port_start net.ipv4.ip_forward"
-    " net.ipv6.conf.all.forwarding",
+    " net.ipv6.conf.all.forwarding net.ipv4.icmp_ratelimit",
     "files in /etc": "cd /etc && find . -xdev -type f -exec sha256sum {} + && find . -xdev -type l"
     " -printf '%p -> %l\\n' && find . -xdev -type d",
     "files": "ls -A /root /srv /home /var/lib; find /tmp /var/tmp /run /dev/shm -xdev -nouser;"
