@@ -2,8 +2,10 @@
 
 Nobody can wait for ever: a process gets its places in the order in which it will need them, and
 never waits for another one on behalf of a deployment that has one; so the first place that any
-process holds is always one that its tests go on with, and then give back. Machines that outlive
-their runs leave room for another one; where they do not, that is an error, and nobody waits.
+process holds is always one that its tests go on with, and then give back. Of all processes the one
+that has waited longest is next, also where another's smaller machine would fit. Machines that
+outlive their runs leave room for another one; where they do not, that is an error, and nobody
+waits.
 """
 
 from __future__ import annotations

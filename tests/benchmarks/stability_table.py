@@ -44,7 +44,8 @@ def table(measured: Sequence[Mapping[str, Any]]) -> str:
         " row` the same without what was before its last failure and in the run of that. `not"
         " tried` are deployments that the machine or the computer kept from being judged: they are"
         " not among the others. `differing` are variants of which something was not observed"
-        " alike in all repetitions of a run, whether a test minded or not.",
+        " alike in all repetitions of a run, or in a run without any and the one made before it,"
+        " whether a test minded or not.",
         "",
         "| scenario | variants | deployments | least | in a row | goal | failed | not tried"
         " | differing |",
